@@ -1,0 +1,104 @@
+// O = softmax(Q K^T / sqrt(D)) V: one function for each sign of the formula, in its order.
+
+#include "attention.h"
+
+#include "../../common/count.h"
+
+#include <math.h>
+
+// S[i,j] = sum over d of Q[i,d] K[j,d]
+static void dot_rows(Tensor s, Tensor q, Tensor k)
+{
+    long N = q.shape[0], M = k.shape[0], D = q.shape[1];
+    for (long i = 0; i < N; i++)
+        for (long j = 0; j < M; j++) {
+            const float *qi = row(q, i), *kj = row(k, j);
+            float sum = 0.0f;
+            for (long d = 0; d < D; d++)
+                sum += qi[d] * kj[d];
+            row(s, i)[j] = sum;
+        }
+    count_scores(N * M);
+    count_flops(2 * N * M * D);
+}
+
+// S[i,j] = scale * S[i,j]. A sum of D random products grows like sqrt(D); undoing that keeps
+// the softmax from settling on one key, whatever the head size.
+static void scale_scores(Tensor s, float scale)
+{
+    long N = s.shape[0], M = s.shape[1];
+    for (long i = 0; i < N; i++)
+        for (long j = 0; j < M; j++)
+            row(s, i)[j] *= scale;
+    count_flops(N * M);
+}
+
+// P[i,j] = exp(S[i,j] - max) / sum of the row,    L[i] = max + log(sum)
+//
+// Every row becomes positive and sums to one. Subtracting the row's largest score first keeps
+// expf from overflowing and cancels out in the quotient.
+static void softmax(Tensor s, Tensor lse)
+{
+    long N = s.shape[0], M = s.shape[1];
+    for (long i = 0; i < N; i++) {
+        float *x = row(s, i), max = -INFINITY, sum = 0.0f;
+        for (long j = 0; j < M; j++)
+            max = fmaxf(max, x[j]);
+        // A dead row, with no score above -inf, has nothing to subtract: -inf - -inf is NaN.
+        float base = max == -INFINITY ? 0.0f : max;
+        for (long j = 0; j < M; j++)
+            sum += x[j] = expf(x[j] - base);
+        for (long j = 0; j < M; j++)
+            x[j] = sum == 0.0f ? 0.0f : x[j] / sum;
+        lse.data[i] = base + logf(sum); // log 0 = -inf marks the dead row
+    }
+    count_flops(5 * N * M); // compare, subtract, exp, add, divide
+}
+
+// O[i,d] += sum over j of P[i,j] V[j,d]
+static void mix_rows(Tensor out, Tensor p, Tensor v)
+{
+    long N = p.shape[0], M = v.shape[0], Dv = v.shape[1];
+    for (long i = 0; i < N; i++)
+        for (long j = 0; j < M; j++) {
+            const float *vj = row(v, j);
+            float *oi = row(out, i), pij = row(p, i)[j];
+            for (long d = 0; d < Dv; d++)
+                oi[d] += pij * vj[d];
+        }
+    count_flops(2 * N * M * Dv);
+}
+
+// A dead row's output is exactly 0, whatever V holds.
+static void clear_dead_rows(Tensor out, Tensor lse)
+{
+    long N = out.shape[0], Dv = out.shape[1];
+    for (long i = 0; i < N; i++)
+        for (long d = 0; d < Dv; d++)
+            if (lse.data[i] == -INFINITY)
+                row(out, i)[d] = 0.0f;
+}
+
+void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale, Trace *trace)
+{
+    long N = q.shape[0], M = k.shape[0], D = q.shape[1], Dv = v.shape[1];
+    Tensor s = tensor_new(SHAPE(N, M)); // the scores; the weights in the end
+
+    dot_rows(s, q, k);
+    count_moved(N * D + M * D, N * M);
+    trace_step(trace, "scores", s);
+    scale_scores(s, scale);
+    count_moved(N * M, N * M);
+    trace_step(trace, "scaled", s);
+    softmax(s, lse);
+    count_moved(N * M, N * M + N);
+    trace_step(trace, "weights", s);
+    tensor_fill(out, 0.0f);
+    mix_rows(out, s, v);
+    clear_dead_rows(out, lse);
+    count_moved(N * M + M * Dv, N * Dv);
+    trace_step(trace, "output", out);
+    trace_step(trace, "lse", lse);
+
+    tensor_free(&s);
+}

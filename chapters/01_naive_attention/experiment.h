@@ -1,0 +1,11 @@
+// --experiment scaling: what the factor 1/sqrt(D) is for.
+
+#ifndef EXPERIMENT_H
+#define EXPERIMENT_H
+
+#include "../../common/options.h"
+
+// Runs the experiment that o names and prints its table; refuses a name it does not know.
+void experiment(const Options *o);
+
+#endif

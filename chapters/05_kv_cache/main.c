@@ -1,0 +1,169 @@
+// Chapter 05, the KV cache. Built alone, from the project's root:
+//
+//     cc -std=c11 -O2 -ffp-contract=off -o kv_cache chapters/05_kv_cache/*.c common/*.c -lm
+
+#include "attention.h"
+#include "experiment.h"
+#include "size.h"
+
+#include "../../common/chapter.h"
+#include "../../common/npy.h"
+
+#include <string.h>
+
+static const char *growth_text = "prealloc", *layout_text = "heads", *dtype = "f16";
+static long capacity, context;
+static bool no_cache, size;
+
+static const Flag flags[] = {
+    {"--cache", FLAG_TEXT, &growth_text, 0, "HOW", "prealloc (default) or grow: double and copy"},
+    {"--layout", FLAG_TEXT, &layout_text, 0, "HOW",
+     "heads (default) or tokens: which lie together"},
+    {"--capacity", FLAG_SIZE, &capacity, 0, "N",
+     "tokens that prealloc reserves (default: twice the run)"},
+    {"--no-cache", FLAG_SWITCH, &no_cache, 0, NULL,
+     "project K and V of the whole prefix at each step (--x)"},
+    {"--size", FLAG_SWITCH, &size, 0, NULL, "the KV calculator: with --config, and then"},
+    {"--context", FLAG_SIZE, &context, 0, "N", "tokens held (default: the model's longest)"},
+    {"--dtype", FLAG_TEXT, &dtype, 0, "TYPE", "f32, f16 (default), q8 or q4"},
+    {0},
+};
+
+static const Chapter chapter = {
+    .name = "05_kv_cache",
+    .idea = {
+        "Chapter 05, KV cache: keys and values are kept, so that a new token computes one row of",
+        "Q, K and V and one row of scores instead of all of them again.",
+    },
+    .example = "build/cpu/05_kv_cache --prefill 1 --cache grow",
+    .takes = TAKES_MASK | TAKES_HEADS | TAKES_KV_HEADS | TAKES_PAST | MAKES_SCORES,
+    .mask = "causal",
+    .heads = 4,
+    .kv_heads = 2,
+    .experiments = "cache",
+    .flags = flags,
+};
+
+// Which of two words a flag says.
+static int choice(const char *flag, const char *text, const char *first, const char *second)
+{
+    if (strcmp(text, first) != 0 && strcmp(text, second) != 0)
+        refuse(EXIT_USAGE, "%s: expected %s or %s, got \"%s\"", flag, first, second, text);
+    return strcmp(text, second) == 0;
+}
+
+static Cache open_cache(const Input *in)
+{
+    long tokens = in->P + in->M;
+    CacheGrowth growth = (CacheGrowth)choice("--cache", growth_text, "prealloc", "grow");
+    CacheLayout layout = (CacheLayout)choice("--layout", layout_text, "heads", "tokens");
+    long room = growth == CACHE_GROW ? 1 : capacity ? capacity : 2 * tokens;
+    if (growth == CACHE_GROW && capacity)
+        refuse(EXIT_USAGE, "--capacity is what prealloc reserves; --cache grow finds its own");
+    if (growth == CACHE_PREALLOC && room < tokens)
+        refuse(EXIT_USAGE, "--capacity: expected room for the %ld tokens of this run, got %ld",
+               tokens, room);
+    memory_require(4.0 * (double)(in->B * in->G) * (double)room * (double)(in->D + in->Dv),
+                   "the KV cache");
+    return cache_new(in->B, in->G, room, in->D, in->Dv, growth, layout);
+}
+
+// What the cache holds after a pass, as a step and as a bar: # is a token, . room for one.
+static void trace_cache(Trace *trace, const Cache *c)
+{
+    enum { BAR = 64 };
+    static const char *const columns[] = {"reserved", "used", "wasted", "copied"};
+    char bar[BAR + 1] = "";
+    long width = c->capacity < BAR ? c->capacity : BAR, used = cache_used_bytes(c);
+    Tensor bytes = tensor_new(SHAPE(1, 4));
+    if (trace_wanted(trace)) {
+        bytes.data[0] = (float)cache_reserved_bytes(c);
+        bytes.data[1] = (float)used;
+        bytes.data[2] = (float)(cache_reserved_bytes(c) - used);
+        bytes.data[3] = (float)c->copied_bytes;
+        trace->batch = trace->head = 0;
+        trace_table(trace, "cache", bytes, (Names){.letter = 'p', .first = trace->pass},
+                    (Names){columns, 4, 'c', 0});
+        for (long i = 0; i < width; i++)
+            bar[i] = i * c->capacity < c->len * width ? '#' : '.';
+        trace_note(trace, "[%s] %ld of %ld tokens\n\n", bar, c->len, c->capacity);
+    }
+    tensor_free(&bytes);
+}
+
+// The pass over tokens t to t + n. With --no-cache everything before is computed again.
+static void run_pass(Input *in, Tensor out, Tensor lse, Cache *cache, Trace *trace, long t, long n)
+{
+    long from = no_cache ? 0 : t, to = in->N == in->M ? t + n : in->M; // rows of K and V
+    cache_rewind(cache, in->P + from);
+    input_project_q(in, t, t + n);
+    input_project_kv(in, from, to);
+    Mask mask = trace_pass(trace, t, n, in->P + to);
+    attention(tensor_slice(out, 2, t, t + n), tensor_slice(lse, 2, t, t + n),
+              tensor_slice(in->q, 2, t, t + n), tensor_slice(in->k, 2, from, to),
+              tensor_slice(in->v, 2, from, to), in->scale, &mask, cache, trace);
+    chapter_combine(in, out, t, t + n, trace);
+    trace_cache(trace, cache);
+}
+
+// Tokens of the first pass: --prefill, or half of them. Where queries and keys do not come in
+// pairs there is no token by token, and one pass takes all.
+static long first_pass(const Options *o, const Input *in)
+{
+    if (in->N != in->M && o->prefill && o->prefill < in->N)
+        refuse(EXIT_USAGE, "--prefill %ld: with %ld queries and %ld new keys one pass takes all of "
+               "them", o->prefill, in->N, in->M);
+    long n = o->prefill ? o->prefill : (in->N + 1) / 2;
+    return in->N != in->M || n > in->N ? in->N : n;
+}
+
+static void write_present(const Options *o, const Cache *cache)
+{
+    if (o->present_k)
+        npy_write(o->present_k, cache_keys(cache));
+    if (o->present_v)
+        npy_write(o->present_v, cache_values(cache));
+}
+
+int main(int argc, char **argv)
+{
+    Options o;
+    output_start();
+    options_read(&o, argc, argv, &chapter);
+    if (o.experiment || size) {
+        if (size)
+            print_size(&o, context, dtype);
+        else
+            experiment(&o);
+        output_finish();
+        return 0;
+    }
+    Input in = input_read(&o);
+    if (no_cache && !in.projected)
+        refuse(EXIT_USAGE, "--no-cache projects K and V again from X: expected --x or --config");
+    Tensor out = tensor_new(SHAPE(in.B, in.H, in.N, in.Dv));
+    Tensor lse = tensor_new(SHAPE(in.B, in.H, in.N));
+    Trace trace = trace_open(&o, &in);
+    Measure measure = measure_start(&o, &in, &trace);
+
+    while (measure_again(&measure, out)) {
+        Cache cache = open_cache(&in);
+        if (in.P > 0)
+            cache_append(&cache, in.past_k, in.past_v);
+        long t = 0, n = first_pass(&o, &in);
+        do {
+            run_pass(&in, out, lse, &cache, &trace, t, n);
+            trace.pass++;
+            t += n;
+            n = 1;
+        } while (t < in.N);
+        if (measure.round == 1)
+            write_present(&o, &cache);
+        measure.kv_bytes = measure.cache_bytes = cache_reserved_bytes(&cache);
+        cache_free(&cache);
+    }
+    if (o.explain_row >= 0)
+        explain_row(&in, o.explain_row, o.explain_head, 0);
+
+    chapter_finish(&o, &in, &trace, &measure, out, lse);
+}

@@ -1,0 +1,2 @@
+#include "experiment.h"
+void experiment(const Options *o) { (void)o; }

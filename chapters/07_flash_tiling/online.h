@@ -1,0 +1,12 @@
+// --explain in this chapter: one row's running softmax, tile by tile, beside the dense answer.
+
+#ifndef ONLINE_H
+#define ONLINE_H
+
+#include "../../common/input.h"
+
+// Query i of head h in sequence 0, its keys C at a time. Refuses (EXIT_USAGE) a row or head
+// that is not there.
+void explain_online(const Input *in, long i, long h, long C);
+
+#endif

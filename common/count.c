@@ -1,0 +1,3 @@
+#include "count.h"
+
+Counts counts;

@@ -1,0 +1,27 @@
+# make doctor: what is here, what is missing, what that switches off and how to get it.
+
+set -u
+printf '%-16s %-8s %s\n' what state 'without it'
+while IFS='|' read -r name debian homebrew without; do
+    case $name in '#'* | '') continue ;; esac
+    name=$(echo $name) debian=$(echo $debian) homebrew=$(echo $homebrew) without=$(echo $without)
+    if sh tests/have.sh "$name"; then
+        printf '%-16s %-8s\n' "$name" here
+    else
+        printf '%-16s %-8s %s; get it: apt-get install %s' "$name" missing "$without" "$debian"
+        [ "$homebrew" = - ] && echo || echo " or brew install $homebrew"
+    fi
+done < tests/packages.txt
+if [ -d ../shared/real ]; then
+    printf '%-16s %-8s\n' 'trained models' here
+else
+    printf '%-16s %-8s %s\n' 'trained models' missing 'make run-real; looked for in ../shared/real'
+fi
+if command -v nvidia-smi > /dev/null 2>&1 && nvidia-smi -L > /dev/null 2>&1; then
+    printf '%-16s %-8s %s\n' GPU here 'not used yet: these chapters run on the CPU'
+else
+    printf '%-16s %-8s %s\n' GPU missing 'nothing: no chapter needs one'
+fi
+echo
+echo "compiler: $(${CC:-cc} --version 2> /dev/null | head -n 1)"
+echo "machine:  $(uname -sm), $(getconf _NPROCESSORS_ONLN 2> /dev/null || echo '?') cores"

@@ -1,0 +1,44 @@
+# Transcripts: text files that hold commands and what they printed. A line that begins with
+# "$ " is a command, what follows it is its output, up to the next command or, in Markdown, to
+# the end of the ```console block. Nothing else in the file is touched.
+#
+#     sh tests/transcript.sh --write FILE...   run the commands again, write the outputs anew
+#     sh tests/transcript.sh --check FILE...   say which files would change; 1 if any would
+
+set -u
+mode=${1:-}
+case $mode in --write | --check) shift ;; *) echo "usage: transcript.sh --write|--check FILE..." >&2; exit 2 ;; esac
+stale=0
+
+refresh() {
+    awk -v markdown="$(case $1 in *.md) echo 1 ;; *) echo 0 ;; esac)" '
+        markdown && /^ *```console/ { inside = 1; print; next }
+        markdown && /^ *```/        { inside = 0; skip = 0; print; next }
+        (inside || !markdown) && /^\$ / {
+            if (!markdown && seen++) print ""
+            print
+            command = substr($0, 3) " 2>&1"
+            while ((command | getline line) > 0) print line
+            close(command)
+            skip = 1
+            next
+        }
+        !skip { print }
+    ' "$1"
+}
+
+mkdir -p build
+for file; do
+    [ -f "$file" ] || continue
+    refresh "$file" > build/transcript.new
+    if [ "$mode" = --write ]; then
+        cmp -s build/transcript.new "$file" || { cat build/transcript.new > "$file"; echo "wrote $file"; }
+    elif cmp -s build/transcript.new "$file"; then
+        echo "ok - $file is what its commands print"
+    else
+        echo "not ok - $file is stale (make trace):"
+        diff "$file" build/transcript.new | head -n 12
+        stale=1
+    fi
+done
+exit $stale
