@@ -13,6 +13,7 @@ COMMON   := $(wildcard common/*.c)
 STANDARD := -std=c11 -g -ffp-contract=off
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS   ?= -O2
+Q        := $(if $(V),,@)# make V=1 shows the whole commands
 
 # --- for readers ---------------------------------------------------------------------------------
 
@@ -50,61 +51,71 @@ test: all tools tests                   ## every check; ends with N passed, N fa
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
 
-TOOLS := compare oracle make_arrays
+TOOLS := compare oracle make_arrays expect
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
 tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real have-cmocka have-cjson
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants tools tests
-.PHONY: have-cmocka have-cjson
+.PHONY: have-cmocka have-cjson sanitized-tests
 
 # --- how things are built ------------------------------------------------------------------------
 
-# One set of rules for each way to build: $(1) the folder, $(2) the compiler, $(3) its flags.
+# One set of rules for each way to build: $(1) the folder, $(2) the compiler, $(3) its flags,
+# $(4) where its tests go. In the property tests all chapters live in one program: each
+# attention() gets its chapter's number as a name.
+number = $(firstword $(subst _, ,$(1)))
 define variant
 build/$(1)/obj/%.o: %.c
-	@mkdir -p $$(@D)
-	$(2) $(STANDARD) $(WARNINGS) $(3) -MMD -MP -c -o $$@ $$<
+	@mkdir -p $$(@D) && echo "cc    $$<"
+	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -MMD -MP -c -o $$@ $$<
 $(foreach c,$(CHAPTERS),
 build/$(1)/$(c): $(patsubst %.c,build/$(1)/obj/%.o,$(wildcard chapters/$(c)/*.c) $(COMMON))
-	$(2) $(3) -o $$@ $$^ -lm)
+	@echo "link  $$@"
+	$$(Q)$(2) $(3) -o $$@ $$^ -lm
+build/$(1)/obj/book/$(call number,$(c)).o: chapters/$(c)/attention.c
+	@mkdir -p $$(@D) && echo "cc    $$< as attention_$(call number,$(c))"
+	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -Dattention=attention_$(call number,$(c)) -MMD -MP -c -o $$@ $$<)
+
+$(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c tests/book.c $(BESIDE)) \
+    $(foreach c,$(CHAPTERS),build/$(1)/obj/book/$(call number,$(c)).o) \
+    $(patsubst %.c,build/$(1)/obj/%.o,tests/oracle.c tests/comparer.c $(COMMON))
+	@mkdir -p $$(@D) && echo "link  $$@"
+	$$(Q)$(2) $(3) -o $$@ $$^ -lm
+$(foreach t,compare oracle make_arrays expect model_pages real onnx $(UNITS),
+$(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
+	@mkdir -p $$(@D) && echo "link  $$@"
+	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) -lm)
 endef
+
+# What a test is built from besides its own .c and common/.
+CACHE        := chapters/05_kv_cache/cache.c
+PAGES        := chapters/06_paged_blocks/pages.c
+BESIDE       := $(CACHE) $(PAGES) $(addprefix chapters/07_flash_tiling/,merge.c tiles.c)
+MAIN_oracle  := tests/oracle_main.c
+WITH_oracle  := tests/oracle.c
+WITH_compare := tests/comparer.c
+WITH_real    := tests/comparer.c
+WITH_unit_oracle  := tests/oracle.c
+WITH_unit_compare := tests/comparer.c
+WITH_unit_cache   := $(CACHE)
+WITH_unit_pages   := $(PAGES)
+WITH_model_pages  := $(PAGES)
+LIBS_onnx    := -lcjson
+
 SANITIZE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-$(eval $(call variant,cpu,$(CC),$(CFLAGS)))
-$(eval $(call variant,gcc-O0,gcc,-O0))
-$(eval $(call variant,gcc-O3,gcc,-O3))
-$(eval $(call variant,clang-O0,clang,-O0))
-$(eval $(call variant,clang-O3,clang,-O3))
-$(eval $(call variant,sanitized,gcc,$(SANITIZE)))
+$(eval $(call variant,cpu,$(CC),$(CFLAGS),build/tests))
+$(eval $(call variant,gcc-O0,gcc,-O0,build/gcc-O0/tests))
+$(eval $(call variant,gcc-O3,gcc,-O3,build/gcc-O3/tests))
+$(eval $(call variant,clang-O0,clang,-O0,build/clang-O0/tests))
+$(eval $(call variant,clang-O3,clang,-O3,build/clang-O3/tests))
+$(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
 
-# What the tests are built from. In property tests all chapters live in one program: each
-# attention() gets its chapter's number as a name.
-TOBJ      = build/cpu/obj
-COMMONOBJ = $(COMMON:%.c=$(TOBJ)/%.o)
-CACHE     = chapters/05_kv_cache/cache.c
-PAGES     = chapters/06_paged_blocks/pages.c
-TCC       = $(CC) $(STANDARD) $(WARNINGS) $(CFLAGS)
-
-build/tests/compare: tests/compare.c tests/comparer.c tests/comparer.h $(COMMONOBJ)
-build/tests/oracle: tests/oracle_main.c tests/oracle.c tests/oracle.h $(COMMONOBJ)
-build/tests/make_arrays: tests/make_arrays.c $(COMMONOBJ)
-build/tests/model_pages: tests/model_pages.c $(TOBJ)/$(PAGES:.c=.o) $(COMMONOBJ)
-build/tests/real: tests/real.c tests/comparer.c $(COMMONOBJ)
-$(TOOLS:%=build/tests/%) build/tests/model_pages build/tests/real:
-	@mkdir -p $(@D)
-	$(TCC) -o $@ $(filter %.c %.o,$^) -lm
-
-build/tests/unit_%: tests/unit_%.c $(wildcard tests/*.h) $(COMMONOBJ)
-	@mkdir -p $(@D)
-	$(TCC) -o $@ $(filter %.c %.o,$^) -lcmocka -lm
-build/tests/unit_cache: $(TOBJ)/$(CACHE:.c=.o)
-build/tests/unit_pages: $(TOBJ)/$(PAGES:.c=.o)
-build/tests/unit_oracle: tests/oracle.c
-build/tests/unit_compare: tests/comparer.c
+sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
 
 # Where a library is missing, its tests are not built, and tests/run.sh says that it skips them.
-has = $(shell printf '$(1)' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes)
-have-cmocka: $(if $(call has,#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <setjmp.h>\n#include <cmocka.h>\n),$(UNITS:%=build/tests/%))
-have-cjson: $(if $(call has,#include <cjson/cJSON.h>\n),build/tests/onnx)
+has = $(shell sh tests/have.sh $(1) && echo yes)
+have-cmocka: $(if $(call has,cmocka.h),$(UNITS:%=build/tests/%))
+have-cjson: $(if $(call has,cjson/cJSON.h),build/tests/onnx)
 
 -include $(wildcard build/*/obj/*/*.d build/*/obj/*/*/*.d)

@@ -38,7 +38,8 @@ static const float onehot_q[] = {
     0,    1000, 0,    0,
     0,    0,    1000, 0,
 };
-static const float onehot_k[] = {
+// [4, 4]. As K it makes the scores Q, as V the output the weights.
+static const float identity_4[] = {
     1, 0, 0, 0,
     0, 1, 0, 0,
     0, 0, 1, 0,
@@ -49,6 +50,17 @@ static const float onehot_v[] = {
     21, 22, 23, 24,
     31, 32, 33, 34,
     41, 42, 43, 44,
+};
+
+// --- rows: four rows of scores, known beforehand; run with --scale 1 ----------------------------
+
+// K is the identity, so the scores are Q; so is V, and the output is the weights. The 9s lie in
+// the future: a causal mask hides them, and a row into which one leaks looks at little else.
+static const float rows_q[] = {
+    0.5f, 9,    9,    9,
+    0.3f, 0.7f, 9,    9,
+    0.2f, 0.4f, 0.6f, 9,
+    0.1f, 0.3f, 0.5f, 0.8f,
 };
 
 // --- fruit: "apple" may be a fruit or a brand; "orange" settles it -----------------------------
@@ -65,7 +77,8 @@ static const float fruit_x[] = {
 static const Example examples[] = {
     {"worked", 3, 4, worked_q, worked_k, worked_v, NULL, NULL},
     {"notes", 3, 4, notes_q, worked_k, worked_v, NULL, NULL},
-    {"onehot", 4, 4, onehot_q, onehot_k, onehot_v, NULL, NULL},
+    {"onehot", 4, 4, onehot_q, identity_4, onehot_v, NULL, NULL},
+    {"rows", 4, 4, rows_q, identity_4, identity_4, NULL, NULL},
     {"fruit", 5, 4, fruit_x, fruit_x, fruit_x, "an apple and an orange", fruit_features},
 };
 

@@ -338,13 +338,19 @@ static void read_labels(Input *in, const Options *o, const Example *e)
         return;
     char *line = (char *)(in->words + length + 2), *next;
     memcpy(line, text, length + 1);
+    if (line[length - 1] == '\n')
+        line[length - 1] = '\0';
     long at = 0, b = 0;
-    for (; line && *line && b < B; line = next, b++) {
+    for (; line; line = next, b++) {
         next = strchr(line, '\n');
         if (next)
             *next++ = '\0';
-        at = read_line(in, line, at, b, keys);
+        if (b < B)
+            at = read_line(in, line, at, b, keys);
     }
+    if (b != 1 && b != B)
+        refuse(EXIT_USAGE, "--tokens: expected 1 line of labels or %ld, one a sequence, got %ld", B,
+               b);
     for (long rest = b; b == 1 && rest < B; rest++) { // one line serves every sequence
         in->queries[rest] = in->queries[0];
         in->keys[rest] = in->keys[0];
@@ -363,8 +369,8 @@ static const Example *pick_example(const Options *o)
             name = "random";
     const Example *e = example_find(name);
     if (!e && strcmp(name, "random") != 0)
-        refuse(EXIT_USAGE, "--example: expected worked, notes, onehot, fruit or random, got \"%s\"",
-               name);
+        refuse(EXIT_USAGE, "--example: expected worked, notes, onehot, rows, fruit or random, got "
+               "\"%s\"", name);
     return e;
 }
 

@@ -3,6 +3,7 @@
 #include "npy.h"
 
 #include <errno.h>
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +67,10 @@ static void read_lengths(Mask *m, Reading *r, const char *s, const char *spec)
 static float bias_of(const Npy *npy, long i, const char *path)
 {
     double x = npy_value(npy, i);
+    // A finite float64 that float32 has no room for must not become -inf, which hides.
+    if (npy->kind == 'f' && isfinite(x) && fabs(x) > (double)FLT_MAX)
+        refuse(EXIT_INPUT, "%s: element %ld: expected a number within float32's range, got %g",
+               path, i, x);
     if (npy->kind == 'f')
         return (float)x;
     if (x != 0 && x != 1)
@@ -80,12 +85,14 @@ static Tensor broadcast(Tensor t, const Reading *r, const char *path)
     const long full[MAX_AXES] = {r->B, r->H, r->N, r->M};
     while (t.axes < MAX_AXES)
         t = tensor_lift(t);
-    for (int a = 0; a < MAX_AXES; a++) {
-        if (t.shape[a] != 1 && t.shape[a] != full[a])
+    const long *got = t.shape;
+    for (int a = 0; a < MAX_AXES; a++)
+        if (got[a] != 1 && got[a] != full[a])
             refuse(EXIT_INPUT,
                    "%s: a mask for [B=%ld, H=%ld, N=%ld, M=%ld] has 1 or the full size along each "
-                   "axis, got [%ld, %ld, %ld, %ld]", path, r->B, r->H, r->N, r->M, t.shape[0],
-                   t.shape[1], t.shape[2], t.shape[3]);
+                   "axis, got [%ld, %ld, %ld, %ld]", path, r->B, r->H, r->N, r->M, got[0], got[1],
+                   got[2], got[3]);
+    for (int a = 0; a < MAX_AXES; a++) {
         if (t.shape[a] == 1) // the same for every index along this axis
             t.stride[a] = 0;
         t.shape[a] = full[a];
@@ -115,6 +122,12 @@ static const char *after(const char *word, const char *start)
     return strncmp(word, start, n) == 0 ? word + n : NULL;
 }
 
+static void expect_once(bool seen, const char *rule, const char *spec)
+{
+    if (seen)
+        refuse(EXIT_USAGE, "--mask %s: %s stands there twice", spec, rule);
+}
+
 // One rule of a spec. A new kind of mask begins here and in mask_allows.
 static void read_word(Mask *m, Reading *r, const char *word, const char *spec)
 {
@@ -128,12 +141,13 @@ static void read_word(Mask *m, Reading *r, const char *word, const char *spec)
         m->causal = true;
         m->from_end = strcmp(word, "causal-end") == 0;
     } else if ((value = after(word, "window="))) {
+        expect_once(m->window >= 0, "window", spec);
         m->window = read_last_number(value, spec, "window", 1L << 40);
     } else if ((value = after(word, "prefix="))) {
+        expect_once(m->prefix >= 0, "prefix", spec);
         m->prefix = read_last_number(value, spec, "prefix", 1L << 40);
     } else if ((value = after(word, "padding="))) {
-        if (m->lengths)
-            refuse(EXIT_USAGE, "--mask %s: padding stands there twice", spec);
+        expect_once(m->lengths, "padding", spec);
         read_lengths(m, r, value, spec);
     } else if (n > 4 && strcmp(word + n - 4, ".npy") == 0) {
         read_tensor(m, r, word, spec);

@@ -25,7 +25,7 @@ static void add(Options *o, Flag flag)
 static void add_input_flags(Options *o)
 {
     add(o, (Flag){"--example", FLAG_TEXT, &o->example, 0, "NAME",
-                  "worked (default), notes, onehot, fruit or random"});
+                  "worked (default), notes, onehot, rows, fruit or random"});
     add(o, (Flag){"--q", FLAG_TEXT, &o->q, 0, "F.npy", "queries [B,H,N,D]; with --k and --v"});
     add(o, (Flag){"--k", FLAG_TEXT, &o->k, 0, "F.npy", "keys [B,G,M,D]"});
     add(o, (Flag){"--v", FLAG_TEXT, &o->v, 0, "F.npy", "values [B,G,M,Dv]"});
@@ -234,6 +234,24 @@ bool options_given(const Options *o, const char *flag)
     return i >= 0 && o->given[i];
 }
 
+// Is `word` one of the words of `names`?
+static bool named(const char *word, const char *names)
+{
+    size_t n = strlen(word);
+    for (const char *at = strstr(names, word); at; at = strstr(at + 1, word))
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+void options_only(const Options *o, const char *what, const char *names)
+{
+    for (int i = 0; i < o->flag_count; i++)
+        if (o->given[i] && !named(o->flags[i].name, names))
+            refuse(EXIT_USAGE, "%s does not go with %s, which takes %s", o->flags[i].name, what,
+                   names);
+}
+
 // Reads argv[i] and its value; returns the index of the next flag. Both "--n 8" and "--n=8".
 static int read_flag(Options *o, int argc, char **argv, int i)
 {
@@ -299,6 +317,7 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
 {
     *o = (Options){.chapter = chapter, .mask = chapter->mask, .heads = chapter->heads,
                    .kv_heads = chapter->kv_heads, .batch = 1, .seed = 1, .n = 8, .dim = 4};
+    print_text = explain_text = config_text = NULL;
     fail_program(chapter->name);
     add_input_flags(o);
     add_head_flags(o);

@@ -73,6 +73,10 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter);
 // Was the flag given?
 bool options_given(const Options *o, const char *flag);
 
+// Refuses every given flag that is not among `names` ("--seed --n"): what an experiment would
+// ignore in silence is a mistake worth a word.
+void options_only(const Options *o, const char *what, const char *names);
+
 // "16,32": two sizes joined by a comma. Refuses anything else, naming the flag.
 void options_pair(const char *flag, const char *text, long *first, long *second);
 

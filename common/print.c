@@ -15,7 +15,7 @@ void print_number(FILE *f, float x)
     else if (fabsf(x) >= 9999.99995f)
         fprintf(f, "%*.2e", CELL, (double)x);
     else // what rounds to zero prints without a sign
-        fprintf(f, "%*.4f", CELL, fabsf(x) < 0.00005f ? 0.0 : (double)x);
+        fprintf(f, "%*.4f", CELL, fabsf(x) <= 0.00005f ? 0.0 : (double)x);
 }
 
 void name_of(char *to, size_t size, Names names, long i)

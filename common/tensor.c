@@ -168,8 +168,8 @@ Tensor tensor_slice(Tensor t, int axis, long from, long to)
 
 Tensor tensor_swap(Tensor t, int a, int b)
 {
+    CHECK(0 <= a && a < t.axes - 1 && 0 <= b && b < t.axes - 1, "the last axis stays contiguous");
     long shape = t.shape[a], stride = t.stride[a];
-    CHECK(a < t.axes - 1 && b < t.axes - 1, "the last axis stays contiguous");
     t.shape[a] = t.shape[b];
     t.stride[a] = t.stride[b];
     t.shape[b] = shape;

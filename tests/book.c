@@ -87,14 +87,12 @@ static void run_heads(int n, const Case *c, Result *r, Tensor k, Tensor v, const
     for (long b = 0; b < c->B; b++)
         for (long h = 0; h < c->H; h++) {
             Mask m = mask_head(mask, b, h);
-            long live = begin_pass();
             if (n == 1)
                 attention_01(head(r->out, b, h), head(r->lse, b, h), head(c->q, b, h),
                              head(k, b, h), head(v, b, h), c->scale, trace);
             else
                 attention_02(head(r->out, b, h), head(r->lse, b, h), head(c->q, b, h),
                              head(k, b, h), head(v, b, h), c->scale, &m, trace);
-            end_pass(r, live);
         }
 }
 
@@ -116,8 +114,7 @@ static void run_at_once(int n, const Case *c, Result *r, const Mask *all, Trace 
         attention_03(r->out, r->lse, c->q, k, v, c->scale, &mask, trace);
     else
         attention_04(r->out, r->lse, c->q, k, v, c->scale, &mask, trace);
-    if (n >= 3)
-        end_pass(r, live);
+    end_pass(r, live);
     Tensor *owned[] = {&joined_k, &joined_v, &heads_k, &heads_v};
     for (int i = 0; i < 4; i++)
         if (owned[i]->block)

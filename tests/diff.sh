@@ -50,9 +50,12 @@ run "$2" "$work/b"
 columns=$( (stty size < /dev/tty) 2> /dev/null | cut -d' ' -f2)
 [ "${columns:-0}" -gt 20 ] || columns=150
 echo "== the matrices: $1 | $2 =="
-diff -y -W "$columns" "$work/a.txt" "$work/b.txt" | paint
+diff -y -t -W "$columns" "$work/a.txt" "$work/b.txt" | paint
 echo
 echo "== the numbers =="
 build/tests/compare --text "$work/a.txt" "$work/b.txt"
-build/tests/compare "$work/a" "$work/b"
+case "$a$b" in
+*07*) sh tests/near.sh "$work/b" "$work/a" "$2" ;; # from here on sums are reassociated
+*) build/tests/compare "$work/a" "$work/b" ;;
+esac
 exit 0

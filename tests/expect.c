@@ -20,7 +20,8 @@ static const char *usage =
     "  finite           no NaN, no infinity\n"
     "  same G.npy       element by element as in G\n"
     "and before them, for those that follow:\n"
-    "  rows FROM TO     only these rows (of all leading axes; one a row where there is one axis)\n"
+    "  rows FROM TO     only these rows, all leading axes counted as one\n"
+    "  elements A B     only these elements\n"
     "  within TOL       may be off by TOL; 0 ends that\n"
     "example: expect out.npy shape 3,2 rows 0 2 all 0 rows 2 3 values 5 nan\n";
 
@@ -136,20 +137,23 @@ static void want_same(const View *v, const char *path)
     npy_free(&other);
 }
 
-static void take_rows(View *v, Words *w)
+// The next two words, in units of `width` elements.
+static void take_range(View *v, Words *w, long width)
 {
-    v->from = (long)next_number(w) * v->width;
-    v->to = (long)next_number(w) * v->width;
+    v->from = (long)next_number(w) * width;
+    v->to = (long)next_number(w) * width;
     if (v->from < 0 || v->from > v->to || v->to > v->npy.count)
-        refuse(EXIT_DIFFERS, "%s: expected rows %ld to %ld, got %ld in all", v->path,
-               v->from / v->width, v->to / v->width, v->npy.count / v->width);
+        refuse(EXIT_DIFFERS, "%s: expected elements %ld to %ld, got %ld in all", v->path, v->from,
+               v->to, v->npy.count);
 }
 
 static void take_predicate(View *v, Words *w)
 {
     const char *word = next(w);
     if (strcmp(word, "rows") == 0)
-        take_rows(v, w);
+        take_range(v, w, v->width);
+    else if (strcmp(word, "elements") == 0)
+        take_range(v, w, 1);
     else if (strcmp(word, "within") == 0)
         v->tolerance = next_number(w);
     else if (strcmp(word, "shape") == 0)

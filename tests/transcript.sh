@@ -15,10 +15,16 @@ refresh() {
         markdown && /^ *```console/ { inside = 1; print; next }
         markdown && /^ *```/        { inside = 0; skip = 0; print; next }
         (inside || !markdown) && /^\$ / {
-            if (!markdown && seen++) print ""
+            if (skip) print ""
             print
             command = substr($0, 3) " 2>&1"
-            while ((command | getline line) > 0) print line
+            blank = "" # blank lines at the end of an output are dropped
+            while ((command | getline line) > 0) {
+                if (line == "") { blank = blank "\n"; continue }
+                printf "%s", blank
+                blank = ""
+                print line
+            }
             close(command)
             skip = 1
             next

@@ -302,11 +302,17 @@ static void slice_past(const char *a) { (void)a; tensor_slice(matrix, 1, 0, 4); 
 static void slice_back(const char *a) { (void)a; tensor_slice(matrix, 1, 2, 1); }
 static void slice_axis(const char *a) { (void)a; tensor_slice(matrix, 2, 0, 0); }
 static void swap_last(const char *a) { (void)a; tensor_swap(matrix, 0, 1); }
+static void swap_before(const char *a) { (void)a; tensor_swap(matrix, -1, 0); }
 static void split_uneven(const char *a) { (void)a; tensor_split(matrix, 1, 2); }
 static void split_zero(const char *a) { (void)a; tensor_split(matrix, 1, 0); }
 static void lift_fifth(const char *a) { (void)a; tensor_lift(tensor_lift(tensor_lift(matrix))); }
 static void copy_axes(const char *a) { (void)a; tensor_copy(matrix, tensor_at(matrix, 0)); }
-static void copy_inner(const char *a) { (void)a; tensor_copy(matrix, tensor_slice(matrix, 1, 0, 2)); }
+
+static void copy_inner(const char *a)
+{
+    (void)a;
+    tensor_copy(matrix, tensor_slice(matrix, 1, 0, 2));
+}
 
 // One line with file and line number, then SIGABRT.
 static void test_checks(void **state)
@@ -329,6 +335,7 @@ static void test_checks(void **state)
         {slice_back, "slice 2:1 of 3"},
         {slice_axis, "axis 2 of 2"},
         {swap_last, "the last axis stays contiguous"},
+        {swap_before, "the last axis stays contiguous"},
         {split_uneven, "an axis of 3 does not split into 2 parts"},
         {split_zero, "does not split into 0 parts"},
         {lift_fifth, "no room for another axis"},

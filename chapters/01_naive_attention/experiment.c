@@ -124,11 +124,11 @@ static void print_conclusion(const Sums *bare, const Sums *scaled)
 {
     double rows = (double)bare->rows;
     printf("largest: weight of a row. entropy: of its weights, in nats; log %d = %.4f if equal.\n"
-           "gradient: |dP_i/dS_j|, mean of all %d x %d pairs i, j. All three: mean of the rows.\n\n",
+           "gradient: |dP_i/dS_j|, mean of all %d x %d pairs i, j. All averaged over rows.\n\n",
            KEYS, log(KEYS), KEYS, KEYS);
     printf("If sqrt(D) were missing, q.k would have variance D: at D = %d one key of %d takes\n"
            "%.0f %% of the weight, and the softmax passes back a gradient %.0f times smaller.\n"
-           "With the factor the variance is 1, and the softmax is the same at every head size.\n",
+           "With the factor the variance is 1, and the softmax hardly depends on the head size.\n",
            LARGEST, KEYS, 100.0 * bare->largest / rows, scaled->gradient / bare->gradient);
 }
 
@@ -151,6 +151,7 @@ static void run_scaling(const Options *o)
 
 void experiment(const Options *o)
 {
+    options_only(o, "--experiment", "--experiment --seed");
     if (strcmp(o->experiment, "scaling") != 0)
         refuse(EXIT_USAGE, "--experiment: expected %s, got \"%s\"", o->chapter->experiments,
                o->experiment);

@@ -138,14 +138,13 @@ static void print_size(long N, long D, float factor, Random *r, Svd *svd)
 // What holds of the table under any seed.
 static void print_conclusion(void)
 {
-    printf("\nrank: singular values above N * 2^-23 * the largest. factor: scores are "
-           "factor * q.k / sqrt(D).\n\n"
-           "A causal P is triangular, so det P is the product of its diagonal, which is positive:\n"
-           "on paper its rank is N, whatever Q and K. Measured, that holds only nearly: the smallest\n"
-           "singular value falls far below the least P[i,i], and a few directions are lost, more of\n"
-           "them the sharper the scores.\n"
-           "Without the mask the rank depends on D. D = 2 leaves it far below a large N, and there\n"
-           "the mask raises it; at D = 8 it is all but full, and better conditioned than masked.\n");
+    printf("\nrank: singular values above N * 2^-23 * the largest. factor: of q.k / sqrt(D).\n\n"
+           "A causal P is triangular, so det P is the product of its diagonal, all positive: on\n"
+           "paper its rank is N, whatever Q and K. Measured, that holds only nearly: at large N\n"
+           "the smallest singular value falls far below the least P[i,i], and a few directions\n"
+           "are lost, more of them the sharper the scores.\n"
+           "Without the mask the rank depends on D. D = 2 leaves it far below a large N, and the\n"
+           "mask raises it; at D = 8 it is all but full, and better conditioned than masked.\n");
 }
 
 static void run_rank(const Options *o)
@@ -153,8 +152,8 @@ static void run_rank(const Options *o)
     void *library = NULL;
     Svd *svd = svd_load(&library);
     if (!svd) {
-        printf("rank: skipped: liblapacke.so.3 is not here; apt install liblapacke (on macOS brew "
-               "install lapack) brings it\n");
+        printf("rank: skipped: liblapacke.so.3 is not here (apt install liblapacke; "
+               "macOS: brew install lapack)\n");
         return;
     }
     Random r = random_seed((uint64_t)o->seed);
@@ -172,6 +171,7 @@ static void run_rank(const Options *o)
 
 void experiment(const Options *o)
 {
+    options_only(o, "--experiment", "--experiment --seed");
     if (strcmp(o->experiment, "rank") != 0)
         refuse(EXIT_USAGE, "--experiment: expected %s, got \"%s\"", o->chapter->experiments,
                o->experiment);

@@ -65,12 +65,13 @@ static void print_conclusion(const Config *c)
 {
     long H = c->heads, G = c->kv_heads;
     printf("\nMHA: every query head has a KV head. GQA: H / G share one. MQA: all share one.\n"
-           "Parameters: a layer's W_K and W_V; with W_Q and W_O, which G leaves alone; no biases.\n"
+           "Parameters of a layer: W_K and W_V; then with W_Q and W_O, which stay. No biases.\n"
            "%s has %ld KV heads for %ld query heads: %.4g %% of multi-head's cache, and\n"
            "%.4g %% of its attention parameters.\n", c->name, G, H, 100.0 * (double)G / (double)H,
            100.0 * (double)attention_parameters(c, G) / (double)attention_parameters(c, H));
 }
 
+// One of the heading's two lines.
 static void print_columns(const char *g, const char *kv, const char *all, const char *token,
                           const char *context, const char *ratio)
 {
@@ -93,6 +94,7 @@ static void run_groups(const Options *o)
 
 void experiment(const Options *o)
 {
+    options_only(o, "--experiment", "--experiment --config");
     if (strcmp(o->experiment, "groups") != 0)
         refuse(EXIT_USAGE, "--experiment: expected %s, got \"%s\"", o->chapter->experiments,
                o->experiment);

@@ -24,10 +24,9 @@ static const char *const names[WAYS] = {"(1) cached", "(2) KV again", "(3) all a
 
 enum {
     CHECKED = 8,   // tokens of the run that warms up and compares the three ways' results
-    TIMED = 32,    // tokens of the timed run, unless --n says otherwise
+    TIMED = 128,   // tokens of the timed run, unless --n says otherwise
     LONGEST = 1000,
     ROUNDS = 3,    // each time is their median
-    WARM = 4,      // steps before the clock starts
     MARKS = 11,    // rows of a table, at most
 };
 
@@ -44,6 +43,8 @@ typedef double Times[WAYS][MARKS][ROUNDS];
 
 // --- one layer, run ------------------------------------------------------------------------
 
+// One layer is run; the stack's others cost the same. Its cache takes the whole run, so growing
+// adds nothing to either side.
 static Layer layer_new(const Options *o, const Config *c, long tokens)
 {
     Options random = {.chapter = o->chapter, .config = c, .mask = "causal", .batch = 1,
@@ -125,6 +126,7 @@ static Counts count_run(const Config *s, Way way, long tokens)
     return c;
 }
 
+// Whole stacks, as doubles: every layer costs the same, and 2^53 is far beyond what comes here.
 static double flops(const Config *s, Way way, long tokens, long layers)
 {
     return (double)layers * (double)count_run(s, way, tokens).flops;
@@ -136,6 +138,7 @@ static double bytes(const Config *s, Way way, long tokens, long layers)
     return (double)layers * (double)(c.read_bytes + c.written_bytes);
 }
 
+// The formula describes what the code does only if the code's own counters say the same.
 static void check_counts(const Config *s, Way way, long tokens)
 {
     Counts c = count_run(s, way, tokens);
@@ -150,7 +153,7 @@ static void check_counts(const Config *s, Way way, long tokens)
 
 // --- running -------------------------------------------------------------------------------
 
-// 1, 2, 4, ... and `last` itself. Returns how many.
+// The rows of a table: 1, 2, 4, ... and `last` itself. Returns how many.
 static int make_marks(long *marks, long last)
 {
     int n = 0;
@@ -164,8 +167,7 @@ static int make_marks(long *marks, long last)
 static void run(Layer *l, Way way, const long *marks, int mark_count, double *seconds)
 {
     int next = 0;
-    for (int i = 0; i < WARM; i++)
-        step(l, way, 0);            // the weights come into the processor's caches
+    step(l, way, 0); // untimed: the weights come into the processor's caches
     tensor_fill(l->in.result, NAN); // whatever is not written shows
     counts = (Counts){0};
     double began = measure_clock();
@@ -248,6 +250,7 @@ static double roofline(const Config *c, Way way, long tokens, double x)
     return work > traffic ? work : traffic;
 }
 
+// The same two runs on machines from 1/4 to 64 flops a byte: why one ratio cannot fit all.
 static void print_rooflines(const Config *c)
 {
     double one_flops = flops(c, CACHED, LONGEST, c->layers);
@@ -291,6 +294,7 @@ static double print_speed(const Config *c, Way way, long tokens, const double *l
     return seconds;
 }
 
+// T = LONGEST would take hours without a cache: its seconds are worked out, and say so.
 static void print_extrapolation(const Config *c, const long *marks, int mark_count, Times times)
 {
     int last = mark_count - 1;
@@ -314,17 +318,18 @@ static void print_ratios(const Config *c)
     printf("== beside \"about 100x\", T = %d ==\n", LONGEST);
     printf("%9.2f  (3)/(1) in flops. Every linear layer gives (T + 1) / 2: the mean length.\n",
            all_flops / one_flops);
-    printf("%9.2f  (2)/(1) in flops: only K and V come again; about 3/8 of (3) at this length.\n",
+    printf("%9.2f  (2)/(1) in flops: only K and V come again.\n",
            flops(c, KV_AGAIN, LONGEST, c->layers) / one_flops);
     printf("%9.2f  (3)/(1) in bytes: a step reads the weights once, for one row or many.\n",
            bytes(c, ALL_AGAIN, LONGEST, c->layers) / one_bytes);
-    printf("      100  (3)/(1) in seconds, as widely quoted. One row uses each weight once, so (1)\n"
-           "           waits for bytes; many rows use it many times, so (3) waits for flops. 100x\n"
-           "           is a machine of %.2f flops a byte. Plain loops wait for flops both ways.\n\n",
+    printf("   100     (3)/(1) in seconds, as widely quoted. One row uses each weight once, so\n"
+           "           (1) waits for bytes; many rows use it many times, so (3) waits for flops.\n"
+           "           100x is then a machine of %.2f flops a byte. Plain loops like those timed\n"
+           "           here do so few flops that they wait for them both ways: about T / 2.\n\n",
            all_flops / (100 * one_bytes));
     printf("Left out: MLPs, norms and logits. An MLP is two more linear layers: (T + 1) / 2 in\n"
-           "flops, and in bytes more weights, read once a step either way, which lowers the ratio.\n"
-           "Logits of the last token alone cost the same either way and lower both.\n");
+           "flops, and in bytes more weights, read once a step either way, which lowers that\n"
+           "ratio. Logits of the last token alone cost the same either way and lower both.\n");
 }
 
 // --- the experiment ------------------------------------------------------------------------
@@ -344,6 +349,10 @@ static void cache_experiment(const Options *o)
     print_counts("flops", flops, c);
     print_counts("bytes moved", bytes, c);
     print_rooflines(c);
+    fflush(stdout);
+    if (tokens > 32)
+        fprintf(stderr, "timing %ld tokens, three ways, %d rounds: a minute for 128; --n 32 takes "
+                "seconds\n", tokens, ROUNDS);
     time_runs(&l, marks, mark_count, times);
     print_times(marks, mark_count, times);
     print_extrapolation(c, marks, mark_count, times);
@@ -354,6 +363,7 @@ static void cache_experiment(const Options *o)
 
 void experiment(const Options *o)
 {
+    options_only(o, "--experiment", "--experiment --n --seed");
     if (strcmp(o->experiment, "cache") != 0)
         refuse(EXIT_USAGE, "--experiment: expected cache, got \"%s\"", o->experiment);
     cache_experiment(o);

@@ -138,6 +138,9 @@ int main(int argc, char **argv)
         output_finish();
         return 0;
     }
+    if (context || options_given(&o, "--dtype"))
+        refuse(EXIT_USAGE, "%s belongs to the calculator: expected --size",
+               context ? "--context" : "--dtype");
     Input in = input_read(&o);
     if (no_cache && !in.projected)
         refuse(EXIT_USAGE, "--no-cache projects K and V again from X: expected --x or --config");

@@ -31,23 +31,9 @@ typedef struct {
 
 // --- what is asked for ---------------------------------------------------------------------
 
-// Every other flag belongs to a run: --n would be taken for --context, and do nothing.
-static bool applies(const char *flag)
-{
-    static const char *const known[] = {"--size", "--config", "--context", "--batch", "--dtype",
-                                        "--heads", "--kv-heads", "--dim"};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(flag, known[i]) == 0)
-            return true;
-    return false;
-}
-
 static void check_flags(const Options *o)
 {
-    for (int i = 0; i < o->flag_count; i++)
-        if (o->given[i] && !applies(o->flags[i].name))
-            refuse(EXIT_USAGE, "%s does not go with --size, which takes --config, --context, "
-                   "--batch, --dtype, --heads, --kv-heads and --dim", o->flags[i].name);
+    options_only(o, "--size", "--size --config --context --batch --dtype --heads --kv-heads --dim");
     if (!o->config)
         refuse(EXIT_USAGE, "--size: expected --config and one of the models that --help lists, "
                "got none");
@@ -65,8 +51,8 @@ static const Dtype *find_dtype(const char *name)
 static long times(long a, long b)
 {
     if (a > LONG_MAX / b)
-        refuse(EXIT_USAGE, "--size: expected fewer than 2^63 bytes, got %.3g tokens, heads or "
-               "bytes times %.3g", (double)a, (double)b);
+        refuse(EXIT_USAGE, "--size: expected fewer than 2^63 bytes, got sizes that multiply to "
+               "%.3g and more", (double)a * (double)b);
     return a * b;
 }
 
@@ -128,8 +114,8 @@ static void print_allocated(const Size *s, long B)
         long tokens = SAMPLE / s->token_layer, bytes = allocated_bytes(s, 1, tokens);
         CHECK(bytes == tokens * s->token_layer, "allocated %ld bytes, the formula says %ld", bytes,
               tokens * s->token_layer);
-        printf("allocated: %ld of the %ld tokens in one layer (all would take %.3g GiB): %ld B, "
-               "equal\nto the formula for as many\n", tokens, s->tokens,
+        printf("allocated: %ld of the %ld tokens in one layer, which takes %.3g GiB with all:\n"
+               "%ld B, equal to the formula for as many\n", tokens, s->tokens,
                (double)s->layer / 0x1p30, bytes);
     } else {
         printf("not allocated: one token in one layer alone takes more than %d MiB\n",
@@ -174,8 +160,10 @@ static void print_multi_head(const Size *s, long B, long bytes)
     if (s->H * s->D != c->hidden)
         printf("heads * head_dim = %ld * %ld = %ld is not hidden either: the form does not hold "
                "here.\n", s->H, s->D, s->H * s->D);
-    printf("heads / kv_heads = %ld / %ld: %ldx smaller than multi-head of the same dtype\n", s->H,
-           s->G, s->H / s->G);
+    printf("heads / kv_heads = %ld / %ld: %s", s->H, s->G,
+           s->H == s->G ? "this is multi-head\n" : "");
+    if (s->H > s->G)
+        printf("%ldx smaller than multi-head of the same dtype\n", s->H / s->G);
 }
 
 void print_size(const Options *o, long context, const char *dtype)
@@ -191,7 +179,7 @@ void print_size(const Options *o, long context, const char *dtype)
     print_bytes("multi-head, fp16", multi_head);
     print_bytes("weights, fp16", weights);
     print_multi_head(&s, o->batch, multi_head);
-    printf("\nweights = 2 * %.4g parameters; KV / (KV + weights) = %.1f %%\n",
+    printf("\nweights = 2 * %.4g parameters as published; KV / (KV + weights) = %.1f %%\n",
            s.config->parameters,
            100 * (double)s.model / ((double)s.model + (double)weights));
     if (strcmp(s.dtype->name, "f32") == 0)

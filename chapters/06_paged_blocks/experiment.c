@@ -122,7 +122,7 @@ static void draw_pool(const Story *s)
         const BlockTable *table = &s->tables[b];
         if (table->len == 0)
             continue;
-        printf("    %c: %2ld tokens in blocks", (char)('A' + b), table->len);
+        printf("    %c: %ld tokens in", (char)('A' + b), table->len);
         for (long i = 0; i < pages_count(&s->pool, table); i++)
             printf(" %ld", table->blocks[i]);
         printf("\n");

@@ -1,11 +1,207 @@
 #include "online.h"
 
-#include "../../common/explain.h"
+#include "merge.h"
+#include "ulps.h"
 
 #include <stdio.h>
 
+// One row and what it needs: keys and values by token, wherever they came from.
+typedef struct {
+    const Input *in;
+    Mask mask;
+    long i, h, g, M; // query, its head, its KV head, keys in all
+} OnlineRow;
+
+static const float *token_at(const OnlineRow *r, Tensor past, Tensor fresh, long j)
+{
+    bool old = j < r->in->P;
+    return row(tensor_at(tensor_at(old ? past : fresh, 0), r->g), old ? j : j - r->in->P);
+}
+
+static const float *key_at(const OnlineRow *r, long j)
+{
+    return token_at(r, r->in->past_k, r->in->k, j);
+}
+
+static const float *value_at(const OnlineRow *r, long j)
+{
+    return token_at(r, r->in->past_v, r->in->v, j);
+}
+
+// s[j] = scale * sum over d of q[d] k[j,d], masked
+static float score(const OnlineRow *r, long j)
+{
+    const float *q = row(tensor_at(tensor_at(r->in->q, 0), r->h), r->i), *k = key_at(r, j);
+    float sum = 0.0f;
+    for (long d = 0; d < r->in->D; d++)
+        sum += q[d] * k[d];
+    sum *= r->in->scale;
+    return mask_allows(&r->mask, r->i, j) ? sum + mask_bias(&r->mask, r->i, j) : -INFINITY;
+}
+
+// --- tile by tile --------------------------------------------------------------------------
+
+static bool sees_any(const OnlineRow *r, long from, long to)
+{
+    for (long j = from; j < to; j++)
+        if (mask_allows(&r->mask, r->i, j))
+            return true;
+    return false;
+}
+
+static void print_tile_scores(const OnlineRow *r, const float *s, long from, long to)
+{
+    for (long j = from; j < to; j++) {
+        char q[64], k[64];
+        name_of(q, sizeof q, r->in->queries[0], r->i);
+        name_of(k, sizeof k, r->in->keys[0], j);
+        printf("  score(%s, %s) = %.4f%s\n", q, k, (double)s[j],
+               mask_allows(&r->mask, r->i, j) ? "" : ", masked");
+    }
+}
+
+// The tile's scores become weights relative to the new maximum; returns their sum.
+static float weigh_tile(float *s, long from, long to, float base)
+{
+    float sum = 0.0f;
+    for (long j = from; j < to; j++) {
+        float weight = expf(s[j] - base);
+        printf("  exp(%.4f - %.4f) = %.4f\n", (double)s[j], (double)base, (double)weight);
+        sum += s[j] = weight;
+    }
+    return sum;
+}
+
+// m = max(m', scores),  l = exp(m' - m) l' + sum of exp(score - m)
+static void fold_sum(float *state, float *s, long from, long to)
+{
+    float max = state[STATE_MAX], old_sum = state[STATE_SUM];
+    for (long j = from; j < to; j++)
+        max = fmaxf(max, s[j]);
+    float base = max == -INFINITY ? 0.0f : max;
+    state[STATE_OLD_MAX] = state[STATE_MAX];
+    state[STATE_MAX] = max;
+    state[STATE_RESCALE] = expf(state[STATE_OLD_MAX] - base);
+    printf("  old max %.4f, new max %.4f, rescale by exp(%.4f - %.4f) = %.4f\n",
+           (double)state[STATE_OLD_MAX], (double)max, (double)state[STATE_OLD_MAX], (double)base,
+           (double)state[STATE_RESCALE]);
+    float sum = weigh_tile(s, from, to, base);
+    state[STATE_SUM] = state[STATE_RESCALE] * old_sum + sum;
+    printf("  sum = %.4f * %.4f + %.4f = %.4f\n", (double)state[STATE_RESCALE], (double)old_sum,
+           (double)sum, (double)state[STATE_SUM]);
+}
+
+// acc[d] = exp(m' - m) acc[d] + sum over the tile of weight[j] V[j,d]
+static void fold_acc(const OnlineRow *r, float *acc, float rescale, const float *s, long from,
+                     long to)
+{
+    for (long d = 0; d < r->in->Dv; d++) {
+        char name[64];
+        float mixed = 0.0f, old = acc[d];
+        for (long j = from; j < to; j++)
+            if (mask_allows(&r->mask, r->i, j))
+                mixed += s[j] * value_at(r, j)[d];
+        acc[d] = rescale * old + mixed;
+        name_of(name, sizeof name, r->in->features, d);
+        printf("  acc(%s) = %.4f * %.4f + %.4f = %.4f\n", name, (double)rescale, (double)old,
+               (double)mixed, (double)acc[d]);
+    }
+}
+
+static void walk_tiles(const OnlineRow *r, Tensor state, Tensor acc, float *s, long C)
+{
+    state_clear(state, acc);
+    for (long from = 0; from < r->M; from += C) {
+        long to = from + C < r->M ? from + C : r->M;
+        printf("tile of keys %ld to %ld%s\n", from, to - 1,
+               sees_any(r, from, to) ? "" : ": skipped, the mask leaves nothing of it");
+        if (!sees_any(r, from, to))
+            continue;
+        for (long j = from; j < to; j++)
+            s[j] = score(r, j);
+        print_tile_scores(r, s, from, to);
+        fold_sum(state.data, s, from, to);
+        fold_acc(r, acc.data, state.data[STATE_RESCALE], s, from, to);
+    }
+}
+
+// --- the dense answer ------------------------------------------------------------------------
+
+// The whole row at once, divided before it is mixed, as in chapters 01 to 06. Returns the
+// log-sum-exp.
+static float dense_row(const OnlineRow *r, float *s, float *out)
+{
+    float max = -INFINITY, sum = 0.0f;
+    for (long j = 0; j < r->M; j++)
+        max = fmaxf(max, s[j] = score(r, j));
+    float base = max == -INFINITY ? 0.0f : max;
+    for (long j = 0; j < r->M; j++)
+        sum += s[j] = expf(s[j] - base);
+    for (long d = 0; d < r->in->Dv; d++) {
+        out[d] = 0.0f;
+        for (long j = 0; j < r->M && sum != 0.0f; j++)
+            if (mask_allows(&r->mask, r->i, j))
+                out[d] += s[j] / sum * value_at(r, j)[d];
+    }
+    return base + logf(sum);
+}
+
+static void print_distance(float a, float b)
+{
+    long ulps = ulps_apart(a, b);
+    if (ulps < 0)
+        printf("dense %.4f\n", (double)b);
+    else
+        printf("dense %.4f, %ld ulp%s apart\n", (double)b, ulps, ulps == 1 ? "" : "s");
+}
+
+// O = acc / l,  L = m + log(l), each beside the dense answer
+static void print_result(const OnlineRow *r, const float *state, const float *acc, float *s)
+{
+    Tensor dense = tensor_new(SHAPE(r->in->Dv));
+    float sum = state[STATE_SUM], max = state[STATE_MAX], lse = logf(sum);
+    float dense_lse = dense_row(r, s, dense.data);
+    printf(sum == 0.0f ? "nothing may be seen: a dead row, its output is 0\n"
+                       : "the division, put off to the end\n");
+    for (long d = 0; d < r->in->Dv; d++) {
+        char name[64];
+        float out = sum == 0.0f ? 0.0f : acc[d] / sum;
+        name_of(name, sizeof name, r->in->features, d);
+        printf("  output(%s) = ", name);
+        if (sum != 0.0f)
+            printf("%.4f / %.4f = ", (double)acc[d], (double)sum);
+        printf("%.4f   ", (double)out);
+        print_distance(out, dense.data[d]);
+    }
+    if (max != -INFINITY)
+        lse = max + lse;
+    printf("  log-sum-exp = ");
+    if (max != -INFINITY)
+        printf("%.4f + log(%.4f) = ", (double)max, (double)sum);
+    printf("%.4f   ", (double)lse);
+    print_distance(lse, dense_lse);
+    tensor_free(&dense);
+}
+
 void explain_online(const Input *in, long i, long h, long C)
 {
-    (void)C;
-    explain_row(in, i, h, 0);
+    char name[64];
+    if (i >= in->N || h >= in->H || in->B == 0)
+        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
+               in->N, in->H, i, h);
+    Mask pass = mask_pass(&in->mask, 0, in->N, in->P, in->P + in->M);
+    OnlineRow r = {.in = in, .mask = mask_head(&pass, 0, h), .i = i, .h = h,
+                   .g = h / (in->H / in->G), .M = in->P + in->M};
+    Tensor s = tensor_new(SHAPE(r.M)), state = tensor_new(SHAPE(1, STATE_SIZE));
+    Tensor acc = tensor_new(SHAPE(1, in->Dv));
+    name_of(name, sizeof name, in->queries[0], i);
+    printf("-- query %s, head h%ld", name, h);
+    if (in->G < in->H)
+        printf(", which reads KV head h%ld", r.g);
+    printf(", %ld key%s at a time --\n", C, C == 1 ? "" : "s");
+    walk_tiles(&r, state, acc, s.data, C);
+    print_result(&r, state.data, acc.data, s.data);
+    tensor_free(&s);
+    tensor_free(&state);
+    tensor_free(&acc);
 }
