@@ -20,7 +20,7 @@ Q        := $(if $(V),,@)# make V=1 shows the whole commands
 all: $(CHAPTERS:%=build/cpu/%)          ## build every chapter
 run: all tools                          ## every chapter in order, verified, with a closing table
 	@sh tests/tour.sh
-run-real: all                           ## the chapters on trained models' Q, K and V
+run-real: all tools                           ## the chapters on trained models' Q, K and V
 	@sh tests/run_real.sh
 verify: all tools                       ## the whole ladder: every equality that the book claims
 	@sh tests/ladder.sh

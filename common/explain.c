@@ -2,12 +2,7 @@
 
 #include <stdio.h>
 
-// What one row needs, whatever the chapter keeps it in: keys and values by token.
-typedef struct {
-    const Input *in;
-    Mask mask;
-    long i, h, g, M; // query, its head, its KV head, keys in all
-} Row;
+// --- the row -------------------------------------------------------------------------------
 
 static const float *token_of(Tensor past, Tensor fresh, long P, long g, long j)
 {
@@ -15,18 +10,36 @@ static const float *token_of(Tensor past, Tensor fresh, long P, long g, long j)
     return row(tensor_at(heads, g), j < P ? j : j - P);
 }
 
-static const float *key(const Row *r, long j)
+const float *explain_key(const ExplainedRow *r, long j)
 {
     return token_of(r->in->past_k, r->in->k, r->in->P, r->g, j);
 }
 
-static const float *value(const Row *r, long j)
+const float *explain_value(const ExplainedRow *r, long j)
 {
     return token_of(r->in->past_v, r->in->v, r->in->P, r->g, j);
 }
 
+ExplainedRow explain_begin(const Input *in, long i, long h, long keys)
+{
+    char name[64];
+    if (i >= in->N || h >= in->H || in->B == 0)
+        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
+               in->N, in->H, i, h);
+    Mask pass = mask_pass(&in->mask, 0, in->N, in->P, in->P + in->M);
+    ExplainedRow r = {.in = in, .mask = mask_head(&pass, 0, h), .i = i, .h = h,
+                      .g = h / (in->H / in->G), .M = keys};
+    name_of(name, sizeof name, in->queries[0], i);
+    printf("-- query %s, head h%ld", name, h);
+    if (in->G < in->H)
+        printf(", which reads KV head h%ld", r.g);
+    return r;
+}
+
+// --- its arithmetic ------------------------------------------------------------------------
+
 // "(q2, k0)", with labels where there are some.
-static void print_pair(const Row *r, const char *what, long j)
+static void print_pair(const ExplainedRow *r, const char *what, long j)
 {
     char q[64], k[64];
     name_of(q, sizeof q, r->in->queries[0], r->i);
@@ -35,15 +48,15 @@ static void print_pair(const Row *r, const char *what, long j)
 }
 
 // s[j] = scale * sum over d of q[d] k[j,d]
-static void explain_scores(const Row *r, float *s)
+static void explain_scores(const ExplainedRow *r, float *s)
 {
     const float *q = row(tensor_at(tensor_at(r->in->q, 0), r->h), r->i);
     for (long j = 0; j < r->M; j++) {
         float sum = 0.0f;
         print_pair(r, "score", j);
         for (long d = 0; d < r->in->D; d++) {
-            printf("%s%.4g*%.4g", d ? " + " : "", (double)q[d], (double)key(r, j)[d]);
-            sum += q[d] * key(r, j)[d];
+            printf("%s%.4g*%.4g", d ? " + " : "", (double)q[d], (double)explain_key(r, j)[d]);
+            sum += q[d] * explain_key(r, j)[d];
         }
         printf(" = %.4f\n", (double)sum);
         s[j] = sum;
@@ -56,7 +69,7 @@ static void explain_scores(const Row *r, float *s)
     }
 }
 
-static void explain_mask(const Row *r, float *s)
+static void explain_mask(const ExplainedRow *r, float *s)
 {
     for (long j = 0; j < r->M; j++) {
         float bias = mask_bias(&r->mask, r->i, j);
@@ -73,7 +86,7 @@ static void explain_mask(const Row *r, float *s)
 }
 
 // s becomes the weights: exp(s - max) / sum.
-static void explain_softmax(const Row *r, float *s)
+static void explain_softmax(const ExplainedRow *r, float *s)
 {
     float max = -INFINITY, sum = 0.0f;
     for (long j = 0; j < r->M; j++)
@@ -96,7 +109,7 @@ static void explain_softmax(const Row *r, float *s)
         printf("  nothing may be seen: a dead row, its output is 0\n");
 }
 
-static void explain_output(const Row *r, const float *p)
+static void explain_output(const ExplainedRow *r, const float *p)
 {
     bool dead = true; // not even V of a key that may be seen is read
     for (long j = 0; j < r->M; j++)
@@ -109,8 +122,8 @@ static void explain_output(const Row *r, const float *p)
         printf("  output(%s) = ", name);
         for (long j = 0; j < r->M && !dead; j++)
             if (mask_allows(&r->mask, r->i, j)) {
-                printf("%s%.4f*%.4g", plus, (double)p[j], (double)value(r, j)[d]);
-                sum += p[j] * value(r, j)[d];
+                printf("%s%.4f*%.4g", plus, (double)p[j], (double)explain_value(r, j)[d]);
+                sum += p[j] * explain_value(r, j)[d];
                 plus = " + ";
             }
         printf("%s%.4f\n", *plus ? " = " : "", (double)sum);
@@ -118,7 +131,7 @@ static void explain_output(const Row *r, const float *p)
 }
 
 // o = sum over blocks of (sum over the block's tokens j of P[j] V[j]): PagedAttention, eq. 4.
-static void explain_blocks(const Row *r, const float *p, long T)
+static void explain_blocks(const ExplainedRow *r, const float *p, long T)
 {
     for (long from = 0; from < r->M; from += T) {
         long to = from + T < r->M ? from + T : r->M;
@@ -130,27 +143,17 @@ static void explain_blocks(const Row *r, const float *p, long T)
         for (long d = 0; d < r->in->Dv; d++) {
             float sum = 0.0f;
             for (long j = from; j < to; j++)
-                sum += mask_allows(&r->mask, r->i, j) ? p[j] * value(r, j)[d] : 0.0f;
+                sum += mask_allows(&r->mask, r->i, j) ? p[j] * explain_value(r, j)[d] : 0.0f;
             printf(" %.4f", (double)sum);
         }
         printf("\n");
     }
 }
 
-void explain_row(const Input *in, long i, long h, long T)
+void explain_row(const Input *in, long i, long h, long keys, long T)
 {
-    char name[64];
-    if (i >= in->N || h >= in->H || in->B == 0)
-        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
-               in->N, in->H, i, h);
-    Mask pass = mask_pass(&in->mask, 0, in->N, in->P, in->P + in->M);
-    Row r = {.in = in, .mask = mask_head(&pass, 0, h), .i = i, .h = h, .g = h / (in->H / in->G),
-             .M = in->P + in->M};
+    ExplainedRow r = explain_begin(in, i, h, keys);
     Tensor s = tensor_new(SHAPE(r.M));
-    name_of(name, sizeof name, in->queries[0], i);
-    printf("-- query %s, head h%ld", name, h);
-    if (in->G < in->H)
-        printf(", which reads KV head h%ld", r.g);
     printf(" --\n");
     explain_scores(&r, s.data);
     explain_mask(&r, s.data);

@@ -314,6 +314,20 @@ static long read_line(Input *in, char *line, long at, long b, long keys)
     return end;
 }
 
+// Until words say otherwise: q0, k0, d0. With a past, the first query is number P.
+static void number_labels(Input *in, const Example *e, long B)
+{
+    for (long b = 0; b < B; b++) {
+        in->queries[b] = (Names){NULL, 0, 'q', in->P};
+        in->keys[b] = (Names){NULL, 0, 'k', 0};
+    }
+    in->features = (Names){NULL, 0, 'd', 0};
+    if (e && e->features && in->H == 1) {
+        in->features.words = e->features;
+        in->features.count = e->columns;
+    }
+}
+
 static void read_labels(Input *in, const Options *o, const Example *e)
 {
     const char *text = o->tokens ? o->tokens : e && e->tokens ? e->tokens : "";
@@ -325,15 +339,7 @@ static void read_labels(Input *in, const Options *o, const Example *e)
     in->keys = calloc((size_t)B, sizeof *in->keys);
     if (!in->words || !in->queries || !in->keys)
         refuse(EXIT_MEMORY, "out of memory: %zu bytes of labels", length);
-    for (long b = 0; b < B; b++) {
-        in->queries[b] = (Names){NULL, 0, 'q', in->P};
-        in->keys[b] = (Names){NULL, 0, 'k', 0};
-    }
-    in->features = (Names){NULL, 0, 'd', 0};
-    if (e && e->features && in->H == 1) {
-        in->features.words = e->features;
-        in->features.count = e->columns;
-    }
+    number_labels(in, e, B);
     if (*text == '\0')
         return;
     char *line = (char *)(in->words + length + 2), *next;

@@ -107,14 +107,14 @@ same_bits() {
 # refuses CODE WORDS PROGRAM FLAGS...: ends with that code and says why in one line with these
 # words in it, and nothing else is printed or left behind.
 refuses() {
-    code=$1 words=$2
+    code=$1 words=$2 line= more=
     shift 2
     run "$@"
-    is "exit status" "$code" "$status" &&
-        is "lines on stderr" 1 "$(wc -l <stderr | tr -d ' ')" &&
-        is stdout "" "$(head -n 1 stdout)" &&
-        is "files left behind" "" "$(ls -A left)" && grep -qF -- "$words" stderr ||
-        { echo "expected \"$words\" in:"; cat stderr; return 1; }
+    { IFS= read -r line; IFS= read -r more; } <stderr
+    is "exit status" "$code" "$status" || { cat stderr; return 1; }
+    case $line in *"$words"*) ;; *) is stderr "a line with $words" "$line" || return 1 ;; esac
+    is "a second line on stderr" "" "$more" && is stdout "" "$(head -n 1 stdout)" &&
+        is "files left behind" "left/*" "$(echo left/*)"
 }
 
 # refused CODE WORDS PROGRAM FLAGS...: as a check, named by the command.
@@ -452,7 +452,7 @@ make one_head random 2,4 4
 make six_heads copies one_head.npy 6
 for program in $grouped; do
     check "32. query head h reads KV head h / (H / G) ($program)" answers \
-        "shape 1,6,2,1 values 10 10 10 10 20 20 20 20 30 30 30 30" finite \
+        "shape 1,6,2,1 within 1e-4 values 10 10 10 10 20 20 20 20 30 30 30 30" finite \
         $program --q q.npy --k three_heads.npy --v v.npy
     check "33. one KV head for all is its copies, one for each ($program)" same_bits \
         "$program --k one_head.npy --v one_head.npy" "$program --k six_heads.npy --v six_heads.npy" \
@@ -518,10 +518,10 @@ every "38. causal-end, 5 queries and 2 keys: bottom-right" causal-end "values 0 
 
 # The whole sequence at once, and its end with the beginning as past.
 make x random 2,6,4 1
-for array in q k v; do
-    make $array slice x.npy 1 0 6
-    make past_$array slice x.npy 1 0 4
-    make new_$array slice x.npy 1 4 6
+for letter in q k v; do
+    make $letter slice x.npy 1 0 6
+    make past_$letter slice x.npy 1 0 4
+    make new_$letter slice x.npy 1 4 6
 done
 with_past() {
     program=$1 mask=$2
@@ -545,7 +545,7 @@ make q values 2,2,3,4 1
 make k values 2,2,3,4 1
 make v values 2,2,3,1 1 2 3 4 5 6 7 8 9 10 11 12
 make mask_l --dtype '|b1' values 3 0 1 0
-make mask_hnl --dtype '|b1' values 2,3,3 1 0 0 1 0 0 1 0 0 0 0 1
+make mask_hnl --dtype '|b1' values 2,3,3 1 0 0 1 0 0 1 0 0  0 0 1 0 0 1 1 0 0
 make mask_b1nl --dtype '|b1' values 2,1,3,3 0 1 0 0 1 0 0 1 0 0 0 1 0 0 1 1 0 0
 make mask_n1 --dtype '|b1' values 3,1 1 0 1
 make mask_11 values 1,1 0.5
@@ -569,3 +569,616 @@ for program in $headed; do
     ask_mask "of lengths, one a sequence" padding=1,3 "values 1 1 1 4 4 4 8 8 8 11 11 11" ""
     ask_mask "of one length for all" padding=1 "values 1 1 1 4 4 4 7 7 7 10 10 10" "all 2"
 done
+make q random 1,3,4 1
+make k random 1,3,4 2
+make short --dtype '|b1' values 3,2 1
+for program in $masking; do
+    case $program in 02*) files="--q some_q.npy --k some_q.npy --v some_q.npy" ;;
+    *) files="--q q.npy --k k.npy --v k.npy" ;; esac
+    refused 3 short.npy $program $files --mask short.npy --output left/out.npy # 40
+    refused 3 none_such.npy $program $files --mask none_such.npy --output left/out.npy
+done
+
+# --- 43, 44: a small pool ----------------------------------------------------------------------------
+
+make one_q values 1,1 1
+make one_v values 1,2 3 4
+for program in 06_paged_blocks 07_flash_tiling; do
+    check "43. a pool of one block of one token ($program)" answers "values 3 4" "all 1" $program \
+        --q one_q.npy --k one_q.npy --v one_v.npy --blocks 1 --block-size 1
+    check "44. as many blocks as are needed ($program)" same_bits "$program --n 5 --blocks 3" \
+        "$program --n 5 --blocks 30"
+    refused 5 "no free blocks" $program --n 5 --blocks 2 --output left/out.npy
+    refused 5 "no free blocks" $program --n 5 --batch 2 --blocks 5 --output left/out.npy
+    check "61. the order of the blocks changes no bit ($program)" same_bits \
+        "$program --n 9 --shuffle 0" "$program --n 9 --shuffle 77"
+done
+
+# --- 64 to 76: files -----------------------------------------------------------------------------------
+
+# A broken file, everywhere that a file may be named: the words and the name must be said.
+make good random 3,4 1
+refuse_file() {
+    says=$1 file=$2
+    for place in "01_naive_attention --q $file --k good.npy --v good.npy" \
+        "02_masking --q good.npy --k $file --v good.npy" \
+        "03_multi_head --q good.npy --k good.npy --v $file" \
+        "04_gqa --q good.npy --k good.npy --v good.npy --mask $file" \
+        "05_kv_cache --q good.npy --k good.npy --v good.npy --past-k $file --past-v good.npy" \
+        "06_paged_blocks --q good.npy --k good.npy --v good.npy --past-k good.npy --past-v $file" \
+        "07_flash_tiling --x example --wq $file" "07_flash_tiling --x $file --heads 1"; do
+        refuses 3 "$file: " $place --output left/out.npy --lse left/lse.npy || return 1
+        case $line in *"$says"*) ;; *) is stderr "a line with $says" "$line" || return 1 ;; esac
+    done
+}
+broken() {
+    check "$1" refuse_file "$2" "$3"
+}
+
+: >empty.npy
+printf '\223NUMPY\001' >seven.npy
+printf '\223NUMPY' >magic.npy
+printf 'not an array' >text.npy
+broken "64. 0 bytes" "0 bytes" empty.npy
+broken "64. 7 bytes" "7 bytes" seven.npy
+broken "64. the magic alone" "6 bytes" magic.npy
+broken "64. no .npy at all" "not a .npy file" text.npy
+dict="{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }"
+for version in "1 1" "0 0" "255 255" "4 0"; do
+    make version raw $version - "$dict" 48
+    broken "64. version $version" "version $(echo "$version" | tr ' ' .)" version.npy
+done
+size=$(wc -c <good.npy)
+make cut_1 cut good.npy -1
+make cut_half cut good.npy $((size / 2))
+make cut_data cut good.npy $((size - 48))
+broken "65. truncated by 1 byte" truncated cut_1.npy
+broken "65. truncated to half" truncated cut_half.npy
+broken "65. truncated by all its data" truncated cut_data.npy
+
+cp good.npy trailing.npy
+printf 'junk' >>trailing.npy
+notes() {
+    words=$1 same_as=$2
+    shift 2
+    rm -f out.npy
+    run "$@" --print none --output out.npy
+    is "exit status" 0 "$status" && is "lines on stderr" 1 "$(wc -l <stderr | tr -d ' ')" &&
+        grep -qF -- "$words" stderr || { cat stderr; return 1; }
+    "$tools/compare" out.npy "$same_as"
+}
+run 04_gqa --q good.npy --k good.npy --v good.npy --print none --output plain.npy
+for program in $headed; do
+    case $program in 07*) run $program --q good.npy --k good.npy --v good.npy --print none --output plain.npy ;; esac
+    check "66. bytes after the array: taken, and said ($program)" notes "4 bytes after the array" \
+        plain.npy $program --q trailing.npy --k good.npy --v good.npy
+done
+
+make whole values 2,3 1 -2 0.5 3 0.25 -8
+run 02_masking --q whole.npy --k whole.npy --v whole.npy --print none --output plain.npy
+for dtype in '<f2' '>f2' '>f4' '<f8' '>f8'; do
+    for order in "" --fortran; do
+        make variant --dtype "$dtype" $order values 2,3 1 -2 0.5 3 0.25 -8
+        case $dtype in
+        '>f4') check "67. $dtype $order" same_bits "02_masking --q whole.npy --k whole.npy --v whole.npy" \
+            "02_masking --q variant.npy --k variant.npy --v variant.npy" ;;
+        *) check "67. $dtype $order, converted, and said" notes "variant.npy: float" plain.npy 02_masking \
+            --q variant.npy --k whole.npy --v whole.npy ;;
+        esac
+    done
+done
+make variant --fortran values 2,3 1 -2 0.5 3 0.25 -8
+check "67. <f4 --fortran" same_bits "02_masking --q whole.npy --k whole.npy --v whole.npy" \
+    "02_masking --q variant.npy --k variant.npy --v variant.npy"
+make ints --dtype '<i4' values 3,4 1
+refused 3 "ints.npy: expected floats" 02_masking --q ints.npy --k good.npy --v good.npy
+make huge_f8 --dtype '<f8' values 3,4 1e300
+refused 3 huge_f8.npy 02_masking --q huge_f8.npy --k good.npy --v good.npy
+make twos --dtype '<i2' values 3,3 2
+refused 3 twos.npy 02_masking --q good.npy --k good.npy --v good.npy --mask twos.npy
+
+# headers NAME WORDS HEADER [BYTES]
+header() {
+    make header raw 1 0 - "$3" "${4:-48}"
+    broken "$1" "$2" header.npy
+}
+shaped() {
+    header "$1" "$2" "{'descr': '<f4', 'fortran_order': False, 'shape': $3, }"
+}
+header "68. dtype |O" "dtype" "{'descr': '|O', 'fortran_order': False, 'shape': (3, 4), }"
+header "68. a structured dtype" "dtype" \
+    "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3, 4), }"
+header "68. complex numbers" "dtype" "{'descr': '<c8', 'fortran_order': False, 'shape': (3, 2), }"
+shaped "69. a shape whose product wraps to 0" "elements" "(4294967296, 4294967296, 2)"
+shaped "70. a shape whose bytes wrap" "elements" "(4611686018427387904, 1)"
+shaped "70. a negative axis" "header.npy" "(-3, 4)"
+shaped "70. a fractional axis" "header.npy" "(3.0, 4)"
+shaped "70. five axes" "header.npy" "(1, 1, 1, 3, 4)"
+shaped "71. 10 GB claimed in 100 bytes" "truncated" "(50000, 50000)"
+shaped "71. 2^59 elements claimed in 100 bytes" "truncated" "(1073741824, 536870912)"
+header "a header that ends early" "header.npy" "{'descr': '<f4', 'fortran_order': False, 'shape'"
+header "a header without a shape" "no key 'shape'" "{'descr': '<f4', 'fortran_order': False, }"
+header "a header with a key twice" "header.npy" \
+    "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }"
+for claim in "1 65535" "2 4294967295" "2 100000001"; do
+    make header raw ${claim% *} 0 ${claim#* } "$dict" 48
+    broken "72. a header of ${claim#* } bytes" "header of ${claim#* } bytes" header.npy
+done
+
+# Zeros in every value: enough to see that the header was understood.
+zeros_taken() {
+    answers "values 0 0 0 0 0 0 0 0 0 0 0 0" "" 02_masking --q header.npy --k header.npy --v header.npy
+}
+read_header() {
+    make header raw "$2" 0 - "$3" 48
+    check "73. $1" zeros_taken
+}
+read_header "keys in another order" 1 "{'shape': (3, 4), 'descr': '<f4', 'fortran_order': False}"
+read_header "double quotes" 1 '{"descr": "<f4", "fortran_order": False, "shape": (3, 4)}'
+read_header "version 2" 2 "$dict"
+read_header "version 3" 3 "$dict"
+read_header "4L, as Python 2 wrote it" 1 "{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 4L), }"
+
+make scalar values - 1
+make vector values 4 1
+make five values 2,2 1
+make no_columns values 3,0
+refuse_shape() {
+    refused 3 "$1" "$2" --q "$1" --k "$1" --v "$1" --output left/out.npy
+}
+for program in $chapters; do # 75: taken as arrays, refused for their shape and not before
+    refuse_shape scalar.npy $program
+    refuse_shape vector.npy $program
+    refuse_shape no_columns.npy $program
+    refused 3 five.npy $program --q good.npy --k five.npy --v five.npy --output left/out.npy
+    refused 3 five.npy $program --q good.npy --k good.npy --v five.npy --output left/out.npy
+done
+make two_heads random 2,3,4 1
+make lifted slice two_heads.npy 0 0 1
+make flat random 3,4 1
+for program in 01_naive_attention 02_masking; do
+    refuse_shape two_heads.npy $program
+    check "a batch of one matrix is a matrix ($program)" same_bits \
+        "$program --q lifted.npy --k lifted.npy" "$program --q flat.npy --k flat.npy" --v good.npy
+done
+
+mkdir folder.npy
+mkfifo fifo.npy
+ln -s loop.npy loop.npy
+ln -s nowhere.npy dangling.npy
+broken "76. no such file" "No such file or directory" missing.npy
+broken "76. a directory" "Is a directory" folder.npy
+broken "76. a FIFO" "Illegal seek" fifo.npy
+broken "76. a loop of links" "symbolic links" loop.npy
+broken "76. a link that leads nowhere" "No such file or directory" dangling.npy
+broken "76. a file taken for a folder" "Not a directory" good.npy/x.npy
+cp good.npy secret.npy
+chmod 000 secret.npy
+if [ -r secret.npy ]; then
+    skip "76. an unreadable file" "this user may read every file"
+else
+    broken "76. an unreadable file" "Permission denied" secret.npy
+fi
+
+# --- 77, 78: flags -------------------------------------------------------------------------------------
+
+for program in $chapters; do
+    refused 2 'unknown flag "--frobnicate"' $program --frobnicate
+    refused 2 'unknown flag "-n"' $program -n 5
+    refused 2 'unknown flag "worked"' $program worked
+    refused 2 'unknown flag "--he"' $program --he
+    refused 2 'unknown flag ""' $program ""
+    refused 2 "--n: expected" $program --n
+    refused 2 "--output: expected" $program --n 4 --output
+    refused 2 "--n: expected" $program --n --dim 4
+    refused 2 "--n stands there twice" $program --n 4 --n 4
+    refused 2 "--n stands there twice" $program --n=4 --n 5
+    refused 2 "--stats takes no value" $program --stats=yes
+    refused 2 "--stats stands there twice" $program --stats --stats
+    refused 2 "--example" $program --example nobody
+    refused 2 "--print" $program --print everything
+    refused 2 "--k is missing" $program --q good.npy --v good.npy
+    refused 2 "--q is missing" $program --k good.npy --v good.npy
+    refused 2 "--example would be another" $program --q good.npy --k good.npy --v good.npy \
+        --example worked
+    refused 2 "--n is a size of --example random" $program --q good.npy --k good.npy --v good.npy --n 3
+    refused 2 "--dim is a size of --example random" $program --example worked --dim 3
+    for scale in nan inf -inf 1e99 x 1x ""; do
+        refused 2 "--scale: expected" $program --scale "$scale"
+    done
+    for row in x -1 1, 1,x 1,2,3 1e99 ""; do
+        refused 2 "--explain: expected" $program --explain "$row"
+    done
+    refused 2 "--explain: expected a row below 3" $program --explain 3
+    refused 2 "--explain: expected a row below 3" $program --explain 0,99
+    refused 2 "--tokens: expected 3 labels, got 2" $program --tokens "a b"
+    refused 2 "--tokens: expected 3 labels, got 4" $program --tokens "a b c d"
+    refused 2 "--tokens: expected 3 labels | 3 labels, got 3 | 2" $program --tokens "a b c | d e"
+    refused 2 "--tokens: expected" $program --tokens ""
+done
+
+# Every size takes a whole number from 1 on, and says so by its own name.
+bad_sizes() {
+    for value in -1 0 1e99 99999999999999 99999999999999999999 8x x " 8" +8 0x8 ""; do
+        refuses 2 "$2: expected" "$1" "$2" "$value" && refuses 2 "$2: expected" "$1" "$2=$value" ||
+            { echo "with \"$value\""; return 1; }
+    done
+}
+of_heads="--heads --batch --hidden"
+for program in $chapters; do
+    sizes="--n --m --dim --dim-v"
+    case $program in
+    03*) sizes="$sizes $of_heads" ;;
+    04*) sizes="$sizes $of_heads --kv-heads" ;;
+    05*) sizes="$sizes $of_heads --kv-heads --prefill --capacity --context" ;;
+    0[67]*) sizes="$sizes $of_heads --kv-heads --prefill --block-size --blocks" ;;
+    esac
+    for flag in $sizes; do
+        check "78. bad sizes of $flag ($program)" bad_sizes $program $flag
+    done
+    refused 2 "--seed: expected" $program --seed -1
+done
+for tile in 2 0,2 2,0 -1,2 2,2,2 2,x ,2 2, 8x,2 ""; do
+    refused 2 "--tile: expected" 07_flash_tiling --tile "$tile"
+done
+for cut in x -1 3,1 1,,2 1, 1x ""; do
+    refused 2 "--cut: expected" 07_flash_tiling --cut "$cut"
+done
+
+# Flags of later chapters: refused by name.
+for flag in --mask --heads --batch --kv-heads --x --wq --config --past-k --prefill --block-size \
+    --tile --cache; do
+    refused 2 "$flag" 01_naive_attention $flag 1
+done
+for flag in --heads --batch --kv-heads --x --wo --past-v --prefill --blocks --cut --layout; do
+    refused 2 "$flag" 02_masking $flag 1
+done
+for flag in --kv-heads --past-k --prefill --present-k --block-size --tile --capacity; do
+    refused 2 "$flag" 03_multi_head $flag 1
+done
+for flag in --prefill --past-k --present-v --cache --block-size --tile; do
+    refused 2 "$flag" 04_gqa $flag 1
+done
+for flag in --block-size --shuffle --tile; do
+    refused 2 "$flag" 05_kv_cache $flag 1
+done
+for flag in --tile --cut --cache --no-cache; do
+    refused 2 "$flag" 06_paged_blocks $flag 1
+done
+for flag in --cache --capacity --size; do
+    refused 2 "$flag" 07_flash_tiling $flag 1
+done
+
+for program in $headed; do
+    refused 2 "--heads: expected a divisor" $program --heads 3
+    refused 2 "--config: expected" $program --config gpt-17
+    refused 2 "--wq projects X" $program --wq identity
+    refused 3 "wq.npy" $program --x example --wq wq.npy
+    refused 3 "good.npy" $program --x example --wq good.npy # [3, 4], where [4, 4] is wanted
+    refused 2 "--heads" $program --q good.npy --k good.npy --v good.npy --heads 2
+    refused 2 "--x would be another" $program --q good.npy --k good.npy --v good.npy --x example
+done
+for program in $cached; do
+    refused 2 "--past-v is missing" $program --past-k good.npy
+    refused 3 "five.npy" $program --q good.npy --k good.npy --v good.npy --past-k five.npy \
+        --past-v five.npy --output left/out.npy
+    refused 2 "--prefill 2" $program --n 4 --m 6 --prefill 2
+    check "a --prefill of more than N takes all ($program)" same_bits "$program --prefill 99" \
+        "$program --prefill 3"
+done
+refused 2 "--cache" 05_kv_cache --cache sometimes
+refused 2 "--layout" 05_kv_cache --layout diagonal
+refused 2 "--capacity" 05_kv_cache --cache grow --capacity 9
+refused 2 "--capacity" 05_kv_cache --capacity 2
+refused 2 "--no-cache" 05_kv_cache --no-cache
+
+for program in $masking; do
+    for mask in nobody "" + causal+ +causal causal,window=1 window window= window=-1 window=x \
+        window=1x window=1e3 window=99999999999999999999 prefix= prefix=-1 prefix=2,3 padding= \
+        padding=-1 padding=4 padding=1, padding=,1 padding=1,2 padding=1+padding=2 causal+causal \
+        causal+causal-end window=1+window=2 prefix=1+prefix=2; do
+        refused 2 "--mask" $program --mask "$mask"
+    done
+    refused 2 "--mask" $program --mask mask_11.npy+mask_11.npy
+    refused 2 "--mask stands there twice" $program --mask causal --mask causal
+done
+helps() {
+    run "$@"
+    ended_well && is "lines that name the program" 1 "$(grep -c "usage: $1" stdout)" &&
+        grep -q 'Exit: 0 good' stdout
+}
+versions() {
+    run "$1" --version
+    ended_well && grep -q "^$1.* version [0-9]" stdout
+}
+pastes() {
+    command=$("$build/$1" --help | sed -n 's/^ *try: build\/cpu\///p')
+    run $command
+    ended_well
+}
+for program in $chapters; do
+    check "--help helps ($program)" helps $program --help
+    check "--help helps beside a wrong flag ($program)" helps $program --n 0 --help
+    check "--version ($program)" versions $program
+    check "the example of --help runs ($program)" pastes $program
+done
+
+# --- what is printed -------------------------------------------------------------------------------------
+
+# The weights of one head as a pattern, a letter a cell and / between rows: x may be seen (an
+# underflowed weight too), . is hidden, _ a key that did not exist in an early pass.
+pattern() {
+    awk -v heading="$1" -v keys="$2" '
+        /^== / { on = index($2, heading) && $2 ~ /weights$/; labels = on; next }
+        on && labels { labels = 0; next }
+        on && NF {
+            row = ""
+            for (i = 2; i <= NF; i++) row = row ($i == "." ? "." : "x")
+            while (length(row) < keys) row = row "_"
+            all = all (all ? "/" : "") row
+        }
+        END { print all }' stdout
+}
+shows() {
+    expected=$1 heading=$2 keys=$3
+    shift 3
+    run "$@" --print weights
+    ended_well && is weights "$expected" "$(pattern "$heading" "$keys")"
+}
+no_07() {
+    sed '/^07/d' ways
+}
+# triangle MASK N M PATTERN
+triangle() {
+    whole "$1" >ways
+    no_07 >printing
+    while read -r way; do
+        check "weights printed under $1, N=$2 M=$3 (${way%% *})" shows "$4" .h0. "$3" $way --n "$2" --m "$3"
+    done <printing
+}
+blocks=3
+triangle none 4 4 xxxx/xxxx/xxxx/xxxx
+triangle causal 4 4 x.../xx../xxx./xxxx
+triangle causal-end 4 4 x.../xx../xxx./xxxx
+triangle window=0 4 4 x.../.x../..x./...x
+triangle window=1 4 4 x.../xx../.xx./..xx
+triangle prefix=0 4 4 x.../xx../xxx./xxxx
+triangle prefix=3 4 4 xxx./xxx./xxx./xxxx
+triangle padding=2 4 4 xx../xx../xx../xx..
+triangle padding=0 3 2 ../../..
+triangle causal+padding=2 4 4 x.../xx../xx../xx..
+triangle window=1+padding=2 4 4 x.../xx../.x../....
+triangle prefix=3+padding=2 4 4 xx../xx../xx../xx..
+triangle causal 2 4 x.../xx..
+triangle causal-end 2 4 xxx./xxxx
+triangle causal 4 2 x./xx/xx/xx
+triangle causal-end 4 2 ../../x./xx
+triangle window=1 2 4 x.../xx..
+triangle causal-end+window=1 2 4 .xx./..xx
+for program in 05_kv_cache 06_paged_blocks; do
+    check "weights printed token by token ($program)" shows x___/xx__/xxx_/xxxx .h0. 4 $program \
+        --n 4 --prefill 1
+    check "weights printed after a prefill of 2 ($program)" shows x.__/xx__/xxx_/xxxx .h0. 4 \
+        $program --n 4 --prefill 2
+    check "a window printed token by token ($program)" shows x___/xx__/.xx_/..xx .h0. 4 $program \
+        --n 4 --prefill 1 --mask window=1
+done
+for program in 03_multi_head 04_gqa; do
+    check "padding of the second sequence ($program)" shows xx./xx./xx. .b1.h0. 3 $program --n 3 \
+        --batch 2 --mask padding=1,2
+done
+underflow() {
+    run $1 --example onehot --print weights
+    ended_well && grep -q '^q0  *1.0000  *0.0000  *0.0000  *0.0000$' stdout
+}
+check "an underflowed weight prints 0.0000, not a dot" underflow "02_masking --mask none"
+labelled() {
+    words=$1
+    shift
+    run "$@"
+    ended_well && grep -q "$words" stdout
+}
+for program in $chapters; do
+    labels="once upon time"
+    check "labels stand in front of the rows ($program)" labelled '^upon  *[0-9]' $program --tokens "$labels"
+    case $program in 07*) continue ;; esac
+    check "labels stand above the columns ($program)" labelled '^  *le  *petit' $program \
+        --example random --n 2 --m 2 --tokens "the small | le petit"
+done
+
+# --- 79 to 85: memory, output, interruptions -------------------------------------------------------------
+
+# Known from the sizes alone: nothing is allocated, so nothing takes time.
+unhurried=$limit
+command -v timeout >/dev/null && limit="timeout 3"
+for program in 01_naive_attention 02_masking 03_multi_head 04_gqa 05_kv_cache 06_paged_blocks; do
+    refused 5 "N=20000000, M=20000000" $program --n 20000000 --dim 1 --output left/out.npy
+    refused 5 "GiB" $program --n 20000000 --dim 1 --output left/out.npy
+done
+most=2147483647
+for program in $chapters; do
+    refused 5 "GiB" $program --n $most --m $most --dim $most --dim-v $most --output left/out.npy
+    refused 5 "GiB" $program --n 1 --m $most --dim $most --output left/out.npy
+done
+for program in $headed; do
+    refused 5 "GiB" $program --n $most --m $most --dim $most --heads $most --batch $most
+    refused 5 "GiB" $program --x random --n $most --hidden $most
+    refused 5 "GiB" $program --x random --n 4 --hidden 1000000 --dim 200000000
+done
+refused 5 "GiB" 05_kv_cache --capacity $most --dim 1024
+refused 5 "GiB" 06_paged_blocks --block-size $most --dim 1024
+refused 5 "GiB" 07_flash_tiling --blocks $most --dim 1024
+limit=$unhurried
+# 400 MB of scores, where a process may have 200 MB.
+in_200_MB() {
+    (ulimit -v 200000 && "$@" >stdout 2>stderr </dev/null)
+    status=$?
+}
+refuses_limit() {
+    in_200_MB "$build/$1" --n 10000 --dim 1
+    is "exit status" 5 "$status" && grep -q "out of memory" stderr
+}
+for program in 01_naive_attention 02_masking; do
+    in_200_MB "$build/$program" --version
+    [ "$status" = 0 ] || { skip "79. beyond ulimit -v ($program)" "it cannot run under one"; continue; }
+    check "79. beyond ulimit -v ($program)" refuses_limit $program
+done
+check "tiles larger than the run are no more memory" same_bits \
+    "07_flash_tiling --tile $most,$most" "07_flash_tiling --tile 3,3"
+
+# fails_to_write WORDS PROGRAM FLAGS...: exit 6, one line, and the folder is as it was.
+fails_to_write() {
+    words=$1 line= more=
+    shift
+    before=$(ls -lA left)
+    run "$@" --print none
+    { IFS= read -r line; IFS= read -r more; } <stderr
+    is "exit status" 6 "$status" || return 1
+    case $line in *"$words"*) ;; *) is stderr "a line with $words" "$line" || return 1 ;; esac
+    is "a second line on stderr" "" "$more" && is "the folder" "$before" "$(ls -lA left)"
+}
+echo old >left/readonly.npy
+chmod 444 left/readonly.npy
+mkdir left/folder
+ln -s nowhere/x.npy left/dangling.npy
+for program in $chapters; do
+    flags="--output --lse"
+    case $program in 0[567]*) flags="--output --lse --present-k --present-v" ;; esac
+    for flag in $flags; do
+        check "80. $flag into a missing folder ($program)" fails_to_write \
+            "missing/out.npy: cannot be written: No such file" $program $flag missing/out.npy
+        check "80. $flag into a read-only file ($program)" fails_to_write \
+            "readonly.npy: cannot be written: Permission denied" $program $flag left/readonly.npy
+        check "80. $flag into a folder ($program)" fails_to_write \
+            "left/folder: cannot be written: Is a directory" $program $flag left/folder
+        check "80. $flag through a link that leads nowhere ($program)" fails_to_write \
+            "dangling.npy: cannot be written" $program $flag left/dangling.npy
+        [ -c /dev/full ] || { skip "80. $flag to /dev/full ($program)" "there is none"; continue; }
+        check "80. $flag to /dev/full ($program)" fails_to_write \
+            "/dev/full: cannot be written: No space left" $program $flag /dev/full
+    done
+    check "80. --trace into a missing folder ($program)" fails_to_write missing/trace $program \
+        --trace missing/trace
+    check "80. --trace into a file ($program)" fails_to_write readonly.npy $program \
+        --trace left/readonly.npy
+done
+check "80. the read-only file is as it was" is "left/readonly.npy" old "$(cat left/readonly.npy)"
+rm -rf left/*
+
+full_stdout() {
+    "$build/$1" >/dev/full 2>stderr </dev/null
+    status=$?
+    is "exit status" 6 "$status" && grep -q "stdout: cannot be written: No space left" stderr
+}
+no_stdout() {
+    rm -f out.npy
+    "$build/$1" --output out.npy >&- 2>stderr </dev/null
+    status=$?
+    is "exit status" 6 "$status" && grep -q "stdout: cannot be written" stderr &&
+        "$tools/expect" out.npy finite
+}
+no_stdin() {
+    "$build/$1" --output with.npy </dev/null >with 2>&1
+    "$build/$1" --output without.npy <&- >without 2>&1
+    status=$?
+    is "exit status" 0 "$status" && cmp with without && cmp with.npy without.npy
+}
+no_stderr() {
+    "$build/$1" --output out.npy >with 2>&- </dev/null
+    is "exit status" 0 $? || return 1
+    "$build/$1" --output left/out.npy --n x >with 2>&- </dev/null
+    is "exit status" 2 $? && is "files left behind" "" "$(ls -A left)"
+}
+# What goes wrong with a pipe is the reader's choice, not worth a word.
+head_closes() {
+    { "$build/$1" --n 300 --print all 2>stderr </dev/null; echo $? >head_status; } | head -n 1 >head_out
+    is "what head shows" "== p0" "$(cut -c 1-5 head_out)" && is stderr "" "$(cat stderr)" &&
+        case $(cat head_status) in 0 | 141) ;; *) is "exit status" "0 or 141" "$(cat head_status)" ;; esac
+}
+into_stdout() {
+    run "$1" --print none --output direct.npy
+    ended_well || return 1
+    run "$1" --print none --output /dev/stdout
+    ended_well && cmp direct.npy stdout || return 1
+    "$build/$1" --print none --output /dev/stdout </dev/null | cat >piped.npy
+    cmp direct.npy piped.npy
+}
+twice() {
+    rm -rf first second
+    run "$@" --trace first --output first.npy
+    ended_well && cp stdout first.txt || return 1
+    run "$@" --trace second --output second.npy
+    ended_well && cmp stdout first.txt && cmp first.npy second.npy && diff -r first second
+}
+for program in $chapters; do
+    check "81. \`| head -n 1\` is quiet ($program)" head_closes $program
+    [ -c /dev/full ] && check "80. a full disk behind stdout ($program)" full_stdout $program
+    check "82. stdin closed: the same output ($program)" no_stdin $program
+    check "82. stdout closed: refused, the result is written ($program)" no_stdout $program
+    check "82. stderr closed ($program)" no_stderr $program
+    check "80. --output /dev/stdout writes the file's bytes ($program)" into_stdout $program
+    check "85. the same command twice, byte for byte ($program)" twice $program
+    check "85. the same random command twice ($program)" twice $program --n 9 --seed 3 --explain 8
+done
+
+# A locale that writes 0,5 for 0.5: the machine's, or one made for the occasion.
+comma=
+for name in $(locale -a 2>/dev/null | grep -E '^(de|fr|it|es|nl|pl|ru)_'); do
+    [ "$(LC_ALL=$name locale decimal_point 2>/dev/null)" = , ] && comma=$name
+done
+if [ -z "$comma" ] && localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" >/dev/null 2>&1; then
+    LOCPATH=$work
+    export LOCPATH
+    [ "$(LC_ALL=de_DE.UTF-8 locale decimal_point 2>/dev/null)" = , ] && comma=de_DE.UTF-8
+fi
+in_commas() {
+    run "$1" --example worked --scale 0.5
+    cp stdout points
+    LC_ALL=$comma run "$1" --example worked --scale 0.5
+    ended_well && cmp points stdout
+}
+for program in $chapters; do
+    [ -n "$comma" ] || { skip "82. a decimal comma ($program)" "no such locale here"; continue; }
+    check "82. under a decimal comma the output is the same ($program)" in_commas $program
+done
+
+# interrupt SIGNAL: ends the program as soon as it has begun to write its 48 MB, and leaves its
+# exit status in caught. A program in the background ignores SIGINT: hence the other way round,
+# the one who interrupts is in the background.
+interrupt() {
+    rm -f done pid
+    (
+        while [ ! -e done ]; do
+            for part in left/big.npy.*; do
+                [ -e "$part" ] && kill -s "$1" "$(cat pid)" 2>/dev/null && exit
+            done
+        done
+    ) &
+    sh -c 'echo $$ >pid; exec "$@"' sh "$build/01_naive_attention" --n 3000 --m 1 --dim 1 \
+        --dim-v 4096 --print none --output left/big.npy >stdout 2>stderr </dev/null
+    caught=$?
+    : >done
+    wait $!
+}
+keeps_the_old() {
+    is "left/big.npy" old "$(cat left/big.npy)" && is "files in the folder" big.npy "$(ls -A left)"
+}
+for signal in INT TERM; do
+    case $signal in INT) expected=130 ;; TERM) expected=143 ;; esac
+    caught=
+    for try in 1 2 3 4 5 6 7 8; do
+        echo old >left/big.npy
+        interrupt $signal 2>/dev/null
+        [ "$caught" = $expected ] && break
+    done
+    if [ "$caught" = $expected ]; then
+        check "83. SIG$signal in the middle of writing: the old file is whole" keeps_the_old
+    else
+        skip "83. SIG$signal in the middle of writing" "eight times the file was done before it came"
+    fi
+done
+rm -rf left/*
+skip "84. no GPU, or not enough of its memory" "these are the programs for the processor"
+
+echo "cli: $passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]

@@ -18,6 +18,7 @@ static const char *usage =
     "  random SHAPE SEED [SCALE]   uniform in [-SCALE, SCALE)\n"
     "  values SHAPE X X ...        these; the last one repeats until the array is full\n"
     "  slice G.npy AXIS FROM TO    a part of G\n"
+    "  pick G.npy AXIS 0,0,1       those indices of G along an axis, in this order\n"
     "  copies G.npy N              G, N times along a new first axis\n"
     "  set G.npy FROM TO X         G with its rows FROM:TO (of all leading axes) set to X\n"
     "  cut G.npy BYTES             the file G, only its first BYTES; -1: all but one\n"
@@ -227,6 +228,24 @@ static void make_slice(FILE *f, const Request *r)
     tensor_free(&t);
 }
 
+// G[..., 0, ...], G[..., 0, ...], G[..., 1, ...] side by side: heads repeated, say.
+static void make_pick(FILE *f, const Request *r)
+{
+    want_words(r, 3, 3);
+    Tensor t = npy_read_tensor(r->words[0]);
+    long indices[MAX_AXES] = {0}, shape[MAX_AXES];
+    int axis = (int)read_long(r->words[1]), count = read_shape(r->words[2], indices);
+    memcpy(shape, t.shape, sizeof shape);
+    shape[axis] = count;
+    Tensor picked = tensor_new(t.axes, shape);
+    for (int i = 0; i < count; i++)
+        tensor_copy(tensor_slice(picked, axis, i, i + 1),
+                    tensor_slice(t, axis, indices[i], indices[i] + 1));
+    write_tensor(f, r, picked);
+    tensor_free(&picked);
+    tensor_free(&t);
+}
+
 // A stride of 0 makes one array look like many.
 static void make_copies(FILE *f, const Request *r)
 {
@@ -281,8 +300,8 @@ static const struct {
     void (*make)(FILE *f, const Request *r);
 } kinds[] = {
     {"random", make_random}, {"values", make_values}, {"slice", make_slice},
-    {"copies", make_copies}, {"set", make_set},       {"cut", make_cut},
-    {"raw", make_raw},
+    {"pick", make_pick},     {"copies", make_copies}, {"set", make_set},
+    {"cut", make_cut},       {"raw", make_raw},
 };
 
 int main(int argc, char **argv)

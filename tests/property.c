@@ -159,12 +159,12 @@ static void draw_array(Subject *s, char text[TEXT])
     long shape[MAX_AXES];
     int axes = 1 + (int)random_below(r, MAX_AXES);
     bool bools = coin(r, 2);
-    int n = snprintf(text, TEXT, "%s", bools ? "bool" : "float");
+    int n = snprintf(text, TEXT, "(%s", bools ? "bool" : "float");
     for (int a = 0; a < axes; a++) {
         shape[a] = coin(r, 3) ? 1 : full[MAX_AXES - axes + a];
         n += snprintf(text + n, TEXT - (size_t)n, "%s%ld", a ? "," : "[", shape[a]);
     }
-    snprintf(text + n, TEXT - (size_t)n, "]");
+    snprintf(text + n, TEXT - (size_t)n, "])");
     Tensor t = tensor_new(axes, shape);
     float size = coin(r, 2) ? 1 : 8;
     for (long i = 0; i < tensor_count(t); i++)

@@ -44,7 +44,7 @@ done
 echo "================================================================================"
 echo "What each chapter costs: N = M = 256, D = 32, four heads (01 and 02: one), 04 to 07 two KV heads"
 echo
-printf '%-3s %-24s %-44s %9s %8s %9s\n' '' idea 'rows of the ladder' scratch KV time
+printf '%-3s %-24s %-44s %9s %8s %9s\n' '' idea 'verdict, by rows of the ladder' scratch KV time
 printf '%-3s %-24s %-44s %9s %8s %9s\n' '' '' '' bytes bytes ms
 while IFS='|' read -r number title verdict scratch kv ms; do
     printf '%-3s %-24s %-44s %9s %8s %9s\n' "$number" "$title" "$verdict" "$scratch" "$kv" "$ms"

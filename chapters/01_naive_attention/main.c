@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     if (o.example && strcmp(o.example, "fruit") == 0)
         print_change(&trace, &in, v, out);
     if (o.explain_row >= 0)
-        explain_row(&in, o.explain_row, o.explain_head, 0);
+        explain_row(&in, o.explain_row, o.explain_head, in.M, 0);
 
     chapter_finish(&o, &in, &trace, &measure, out, lse);
 }

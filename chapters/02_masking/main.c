@@ -43,7 +43,7 @@ int main(int argc, char **argv)
         attention(out, lse, q, k, v, in.scale, &mask, &trace);
     }
     if (o.explain_row >= 0)
-        explain_row(&in, o.explain_row, o.explain_head, 0);
+        explain_row(&in, o.explain_row, o.explain_head, in.M, 0);
 
     chapter_finish(&o, &in, &trace, &measure, out, lse);
 }

@@ -117,6 +117,13 @@ static long first_pass(const Options *o, const Input *in)
     return in->N != in->M || n > in->N ? in->N : n;
 }
 
+// The keys that were there when row i of the run was computed: its whole pass's.
+static long keys_of_row(const Options *o, const Input *in, long i)
+{
+    long first = first_pass(o, in);
+    return in->P + (in->N != in->M ? in->M : i < first ? first : i + 1);
+}
+
 static void write_present(const Options *o, const Cache *cache)
 {
     if (o->present_k)
@@ -166,7 +173,8 @@ int main(int argc, char **argv)
         cache_free(&cache);
     }
     if (o.explain_row >= 0)
-        explain_row(&in, o.explain_row, o.explain_head, 0);
+        explain_row(&in, o.explain_row, o.explain_head,
+                    keys_of_row(&o, &in, o.explain_row), 0);
 
     chapter_finish(&o, &in, &trace, &measure, out, lse);
 }

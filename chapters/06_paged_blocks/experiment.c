@@ -1,3 +1,5 @@
+// Two looks at the pool: what it saves on a workload, and what happens in it block by block.
+
 #include "experiment.h"
 
 #include "pages.h"
@@ -15,6 +17,7 @@ static double share(const Tally *t, long tokens)
     return t->loaded ? 100.0 * (double)tokens / ((double)t->loaded * MEMORY) : 0.0;
 }
 
+// The headings of print_tally; print_legend says what they mean.
 static void print_columns(void)
 {
     printf("%-9s %5s %5s %5s %5s %5s %7s %7s %5s %6s %7s %6s %7s %6s\n", "", "used", "later",
@@ -22,6 +25,7 @@ static void print_columns(void)
            "redone", "listed");
 }
 
+// One way of asking for room, as a line. used + later + never + holes + free is 100 percent.
 static void print_tally(const char *name, const Tally *t)
 {
     long reserved = t->used + t->later + t->never;
@@ -35,12 +39,13 @@ static void print_tally(const char *name, const Tally *t)
 static void print_workload(long seed)
 {
     Mix mix = workload_mix((uint64_t)seed);
-    printf("-- waste: one memory of %d tokens, %d requests, seed %ld --\n", MEMORY, REQUESTS, seed);
-    printf("a request: %ld to %ld tokens, median %ld, mean %ld; in all %ld of prompts, %ld decoded\n",
+    printf("-- waste: one memory of %d tokens, %d requests, seed %ld --\n", MEMORY, REQUESTS,
+           seed);
+    printf("a request: %ld to %ld tokens, median %ld, mean %ld; prompts %ld, decoded %ld in all\n",
            mix.shortest, mix.longest, mix.median, mix.mean, mix.prompts, mix.outputs);
-    printf("prealloc: %d tokens a request. oracle: what it will need in the end. grow: a power of\n"
-           "two, doubled and copied. paged:T: blocks of T tokens. The first three want one piece.\n\n",
-           LONGEST);
+    printf("prealloc: %d tokens a request. oracle: what it will need in the end. grow: a power\n"
+           "of two, doubled and copied. paged:T: blocks of T tokens. The first three want their\n"
+           "room in one piece.\n\n", LONGEST);
 }
 
 static void print_legend(void)
@@ -60,18 +65,22 @@ static void print_legend(void)
            "listed     pieces or blocks in use at the peak: the entries of all tables\n");
 }
 
+// What the paper measured, for comparison and not for agreement.
 static void print_paper(void)
 {
-    printf("\nPagedAttention (arXiv 2309.06180), figure 2: percent of the KV memory that holds tokens\n"
+    printf("\nPagedAttention (arXiv 2309.06180), figure 2, percent of the KV memory in use:\n"
            "  Orca (Max)      20.4   reserves the longest, as prealloc does\n"
            "  Orca (Pow2)     26.8   reserves the power of two above the output's length\n"
            "  Orca (Oracle)   38.2   knows the length in advance, as oracle does\n"
            "  vLLM            96.3   blocks: waste under 4 percent\n"
-           "What differs: there, conversations from ShareGPT and Alpaca served by OPT models, and a\n"
-           "buddy allocator that rounds every piece up. Here, lengths drawn from two ranges, first\n"
-           "fit, and a queue that is never empty while we look. Equal numbers are a coincidence.\n");
+           "What differs: there, conversations from ShareGPT and Alpaca served by OPT models,\n"
+           "and a buddy allocator that rounds each piece up. Here, lengths drawn from two\n"
+           "ranges, first fit, and averages over steps with a queue. Equal numbers are a\n"
+           "coincidence.\n");
 }
 
+// The same requests under every scheme. The larger T, the more of a sequence's last block lies
+// idle; the smaller T, the more entries the tables have.
 static void waste(const Options *o)
 {
     static const char *const names[] = {"prealloc", "oracle", "grow"};
@@ -82,7 +91,7 @@ static void waste(const Options *o)
         print_tally(names[how], &t);
     }
     for (long T = 1; T <= 256; T *= 2) {
-        char name[16];
+        char name[32];
         Tally t = workload_serve((uint64_t)o->seed, ROOM_PAGED, T);
         snprintf(name, sizeof name, "paged:%ld", T);
         print_tally(name, &t);
@@ -109,6 +118,7 @@ static char letter_in(const Pool *pool, long block, long slot)
     return pool->owners[block] == 0 ? '-' : isnan(key) ? '.' : (char)('A' + (int)key);
 }
 
+// The pool block by block, then each sequence's table.
 static void draw_pool(const Story *s)
 {
     printf("   ");
@@ -132,7 +142,9 @@ static void draw_pool(const Story *s)
 
 // What must not change when a call is refused.
 typedef struct {
-    long free_count, owners, tokens;
+    long free_count;
+    long owners;     // bit i: block i has an owner
+    long tokens;     // of all sequences
 } Census;
 
 static Census census(const Story *s)
@@ -145,6 +157,7 @@ static Census census(const Story *s)
     return c;
 }
 
+// The pool after a call that did what it was asked; proof that nothing changed after any other.
 static void report(const Story *s, PagesStatus status, Census before)
 {
     Census after = census(s);
@@ -157,6 +170,7 @@ static void report(const Story *s, PagesStatus status, Census before)
            after.free_count);
 }
 
+// The three things that can happen to a pool, each announced and drawn: `why` ends the sentence.
 static PagesStatus append(Story *s, char name, long n, const char *why)
 {
     BlockTable *table = &s->tables[name - 'A'];
@@ -201,20 +215,22 @@ static void translate(const Story *s, char name, long t)
     const BlockTable *table = &s->tables[name - 'A'];
     long entry = t / SLOTS, slot = t % SLOTS, block = table->blocks[entry];
     Tensor value = tensor_at(tensor_at(s->pool.v, block), 0); // [T, 1]
-    printf("token %ld of %c -> entry %ld / %d = %ld, slot %ld %% %d = %ld -> block %ld, slot %ld\n",
-           t, name, t, SLOTS, entry, t, SLOTS, slot, block, slot);
-    printf("    there lies token %.0f of %c\n\n", (double)value.data[slot],
+    printf("token %ld of %c -> entry %ld / %d = %ld, slot %ld %% %d = %ld -> block %ld\n", t, name,
+           t, SLOTS, entry, t, SLOTS, slot, block);
+    printf("    in that block and slot lies token %.0f of %c\n\n", (double)value.data[slot],
            letter_in(&s->pool, block, slot));
     CHECK(value.data[slot] == (float)t && letter_in(&s->pool, block, slot) == name,
           "token %ld of %c is somewhere else", t, name);
 }
 
+// The story is a claim about the pool: each line must go as it is told.
 static void expect(PagesStatus status, PagesStatus expected)
 {
     CHECK(status == expected, "expected \"%s\", got \"%s\"", pages_message(expected),
           pages_message(status));
 }
 
+// A, B and C fill the pool; B makes room for D; E gets what C leaves, and B's last block.
 static void tell(Story *s)
 {
     const long stale[] = {2, 3, 4}, foreign[] = {0, BLOCKS}, twice[] = {0, 0};
@@ -223,10 +239,13 @@ static void tell(Story *s)
     expect(append(s, 'C', 3, ""), PAGES_OK);
     expect(append(s, 'A', 3, ": two fill its last block, the third opens one behind C"), PAGES_OK);
     expect(append(s, 'C', 2, ": the pool is full"), PAGES_OK);
+    // No room, and not a single block is taken on the way to finding that out.
     expect(append(s, 'D', 6, ": two blocks"), PAGES_NO_FREE_BLOCKS);
     expect(end(s, 'B', ": three holes, in the middle of the others"), PAGES_OK);
     expect(append(s, 'D', 6, ": its blocks are B's, the last one freed first"), PAGES_OK);
     expect(append(s, 'E', 9, ": three blocks, and one is free"), PAGES_NO_FREE_BLOCKS);
+    // A table that is kept after its sequence ended is a danger: only block 4 gives it away here.
+    // That is why pages_clear empties the table.
     expect(release(s, stale, 3, ": B's once more. 2 and 3 are D's by now, 4 is free"),
            PAGES_NOT_ALLOCATED);
     expect(release(s, foreign, 2, ": there are 0 to 7"), PAGES_NO_SUCH_BLOCK);

@@ -161,6 +161,13 @@ static long first_pass(const Options *o, const Input *in)
     return in->N != in->M || n > in->N ? in->N : n;
 }
 
+// The keys that were there when row i of the run was computed: its whole pass's.
+static long keys_of_row(const Options *o, const Input *in, long i)
+{
+    long first = first_pass(o, in);
+    return in->P + (in->N != in->M ? in->M : i < first ? first : i + 1);
+}
+
 // All tokens of one memory, gathered from their blocks: [B, G, tokens, D]
 static void write_gathered(const char *path, const Pages *p, Tensor memory, const Input *in)
 {
@@ -218,7 +225,8 @@ int main(int argc, char **argv)
         close_pages(&pages);
     }
     if (o.explain_row >= 0)
-        explain_row(&in, o.explain_row, o.explain_head, block_size);
+        explain_row(&in, o.explain_row, o.explain_head,
+                    keys_of_row(&o, &in, o.explain_row), block_size);
 
     chapter_finish(&o, &in, &trace, &measure, out, lse);
 }

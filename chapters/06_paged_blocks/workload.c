@@ -1,3 +1,5 @@
+// Each step: admit who fits, give every running request its next token, look, let go who is done.
+
 #include "workload.h"
 
 #include "pages.h"
@@ -21,7 +23,7 @@ typedef struct {
 // Between 2^low and 2^high, every doubling equally likely: many are short, a few very long.
 static long spread(Random *r, long low, long high)
 {
-    long octave = low + random_below(r, high - low);
+    long octave = low + random_below(r, high - low); // integers only: the same everywhere
     return (1L << octave) + random_below(r, 1L << octave);
 }
 
@@ -54,6 +56,7 @@ static int compare_longs(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// The requests sorted by length, so that the median can be read off.
 Mix workload_mix(uint64_t seed)
 {
     Request *requests = new_requests(seed);
@@ -139,6 +142,7 @@ static long arena_largest(const Arena *a)
 
 // --- room for a request ------------------------------------------------------------------------
 
+// The memory is the arena or the pool, never both.
 typedef struct {
     Room  how;
     Arena arena;
@@ -168,7 +172,8 @@ static long asks(const Server *s, const Request *r, long tokens)
     return (tokens + s->pool.T - 1) / s->pool.T * s->pool.T;
 }
 
-// Another piece, large enough, and what was held is copied there.
+// Another piece, large enough, and what was held is copied there. The old piece is given back
+// only then: for a moment both are needed.
 static bool move_out(Server *s, Request *r, long tokens)
 {
     long size = asks(s, r, tokens), at = arena_take(&s->arena, size);
@@ -207,6 +212,7 @@ static void leave(Server *s, Request *r)
     r->running = false;
 }
 
+// Free in all, wherever it lies.
 static long free_tokens(const Server *s)
 {
     return s->how == ROOM_PAGED ? s->pool.free_count * s->pool.T : s->arena.free;
@@ -220,12 +226,14 @@ static long largest_piece(const Server *s)
 
 // --- one step ----------------------------------------------------------------------------------
 
+// Has it all its tokens? (Asked of requests that do not run.)
 static bool has_left(const Request *r)
 {
     return r->held == r->final;
 }
 
-// The first request in the queue, or NULL.
+// The first request in the queue, or NULL. All that run came before it: requests enter in order,
+// and the last to enter is the first to be sent back.
 static Request *first_waiting(Server *s, long now)
 {
     while (s->next < REQUESTS && has_left(&s->requests[s->next]))
@@ -284,7 +292,7 @@ static void decode(Server *s)
 // Where every token of the memory is in this step.
 static void measure(Server *s, const Request *waiting)
 {
-    long used = 0, later = 0, never = 0, running = 0, blocks = 0, left = free_tokens(s);
+    long used = 0, later = 0, never = 0, running = 0, entries = 0, left = free_tokens(s);
     for (long i = 0; i < s->next; i++) {
         const Request *r = &s->requests[i];
         if (!r->running)
@@ -294,14 +302,14 @@ static void measure(Server *s, const Request *waiting)
         later += reach - r->held;
         never += r->room - reach;
         running++;
-        blocks += s->how == ROOM_PAGED ? r->room / s->pool.T : 1;
+        entries += s->how == ROOM_PAGED ? r->room / s->pool.T : 1;
     }
     CHECK(used + later + never + left == MEMORY, "%ld tokens of %d are accounted for",
           used + later + never + left, MEMORY);
     Tally *t = &s->tally;
     t->peak = running > t->peak ? running : t->peak;
-    t->entries = blocks > t->entries ? blocks : t->entries;
-    if (!waiting)
+    t->entries = entries > t->entries ? entries : t->entries;
+    if (!waiting) // the arrivals, not the memory, decide how many run
         return;
     long need = asks(s, waiting, waiting->held + 1);
     bool scattered = left >= need && largest_piece(s) < need;
@@ -312,6 +320,7 @@ static void measure(Server *s, const Request *waiting)
     t->loaded++;
 }
 
+// Requests that have all their tokens leave at the end of the step. Returns how many.
 static long let_go(Server *s)
 {
     long gone = 0;
@@ -328,7 +337,7 @@ static long let_go(Server *s)
 static void open_memory(Server *s, long T)
 {
     if (s->how != ROOM_PAGED) {
-        arena_give(&s->arena, 0, MEMORY);
+        arena_give(&s->arena, 0, MEMORY); // one hole
         return;
     }
     // One KV head with one float a token: blocks are handed out alike, whatever they hold.
@@ -338,6 +347,7 @@ static void open_memory(Server *s, long T)
         s->requests[i].table = pages_table(LONGEST / T + 1);
 }
 
+// What was reserved must be back: a token that is missing would be a leak.
 static void close_memory(Server *s)
 {
     CHECK(free_tokens(s) == MEMORY, "%ld of %d tokens came back", free_tokens(s), MEMORY);
@@ -358,6 +368,7 @@ Tally workload_serve(uint64_t seed, Room how, long T)
         decode(&s);
         measure(&s, first_waiting(&s, s.tally.steps));
         gone += let_go(&s);
+        CHECK(s.tally.steps < LONGEST * REQUESTS / 16, "%ld requests stay", REQUESTS - gone);
     }
     close_memory(&s);
     free(s.requests);

@@ -1,3 +1,5 @@
+// What tiling does to memory traffic, and what it does to the last bits.
+
 #include "experiment.h"
 
 #include "attention.h"
@@ -130,6 +132,7 @@ static long run_case(long N, long D, bool causal, long R, long C, Formula *f, lo
     return cost.counts.read_bytes + cost.counts.written_bytes;
 }
 
+// One line: the formula's three terms, their sum, and what the chapter really moved.
 static void print_case(long N, long D, bool causal, long R, long C)
 {
     Formula f;
@@ -182,19 +185,20 @@ static void io(void)
     print_cases(D, false);
     print_cases(D, true);
     print_fast_memory(512, D);
-    printf("\nappend    K and V into the pages: 8 N (D + Dv) bytes, moved once, in chapter 06 too\n"
-           "read      Q once; K and V once for each row of tiles that computes them\n"
-           "write     the output and the log-sum-exp\n"
-           "formula   append + read + write; counted: what attention() moved. Equal to the byte.\n"
-           "naive     chapter 06: its five steps pass the N*M scores through slow memory 8 times\n"
-           "scratch   fast memory in use, which N does not enter. Algorithm 1 sizes its tile by Q,\n"
-           "          K, V and O; here lie the scores as well, and a second part to merge.\n\n"
-           "Without a mask all keys are read N / R times: 8 N M D / R bytes beside naive's 32 N M.\n"
-           "A tile of fewer than D / 4 = %d queries moves MORE than naive attention; one of %d tends\n"
-           "to a quarter of it as N grows. (A naive attention that scales, masks and divides in one\n"
-           "step moves 16 N M, and the limit is D / 2 = %d queries.) C, the keys in a tile, changes\n"
-           "nothing there: it decides how closely the tiles follow the diagonal of a causal mask.\n"
-           "Naive attention moves the scores that are masked like all others.\n", D / 4, D, D / 2);
+    printf("\nappend   K and V into the pages: 8 N (D + Dv) bytes, moved once, in chapter 06 too\n"
+           "read     Q once; K and V once for each row of tiles that computes them\n"
+           "write    the output and the log-sum-exp\n"
+           "formula  append + read + write; counted is what attention() moved: equal to the byte\n"
+           "naive    chapter 06: its steps pass the N*M scores through slow memory 8 times\n"
+           "scratch  fast memory in use, which N does not enter. Algorithm 1 sizes its tile by\n"
+           "         Q, K, V and O; here lie the scores as well, and a second part to merge.\n\n"
+           "Without a mask all keys are read N / R times: 8 N M D / R bytes beside 32 N M.\n"
+           "A tile of fewer than D / 4 = %d queries moves MORE than naive attention; one of %d\n"
+           "tends to a quarter of it as N grows. (A naive attention that scales, masks and\n"
+           "divides in one step moves 16 N M, and the limit is D / 2 = %d queries.) C, the keys\n"
+           "in a tile, changes nothing there: it decides how closely tiles follow the diagonal\n"
+           "of a causal mask. Naive attention moves masked scores like all others.\n",
+           D / 4, D, D / 2);
 }
 
 // --- ulps ----------------------------------------------------------------------------------
@@ -209,6 +213,7 @@ typedef struct {
     long C;         // keys in a tile
 } ScoreRow;
 
+// The largest of max and s[from:to].
 static float largest(const float *s, long from, long to, float max)
 {
     for (long j = from; j < to; j++)
@@ -248,6 +253,7 @@ static void mix_tiles(float *out, const ScoreRow *r)
     }
 }
 
+// The sum of all weights as a sum of the tiles' sums.
 static float weigh_tiles(const ScoreRow *r, float max)
 {
     float sum = 0.0f;
@@ -286,6 +292,7 @@ static void tile_sums(float *out, const ScoreRow *r)
     mix_tiles(out, r);
 }
 
+// Both: all of FlashAttention-2 except that nothing is rescaled.
 static void tile_sums_late(float *out, const ScoreRow *r)
 {
     float sum = weigh_tiles(r, largest(r->s, 0, KEYS, -INFINITY));
@@ -333,6 +340,7 @@ static void online_parts(float *out, const ScoreRow *r, long parts)
 {
     Tensor state = tensor_new(SHAPE(1, STATE_SIZE)), acc = tensor_new(SHAPE(1, WIDTH));
     Tensor state2 = tensor_new(SHAPE(1, STATE_SIZE)), acc2 = tensor_new(SHAPE(1, WIDTH));
+    // The chapter's own merge; the walk over the keys is written out above.
     walk(state, acc, r, 0, KEYS / parts);
     for (long c = 1; c < parts; c++) {
         walk(state2, acc2, r, c * KEYS / parts, (c + 1) * KEYS / parts);
@@ -343,11 +351,13 @@ static void online_parts(float *out, const ScoreRow *r, long parts)
     tensor_free(&state), tensor_free(&acc), tensor_free(&state2), tensor_free(&acc2);
 }
 
+// FlashAttention-2's algorithm 1, which is this chapter's attention().
 static void online(float *out, const ScoreRow *r)
 {
     online_parts(out, r, 1);
 }
 
+// The same with --cut 64,128,192.
 static void online_merged(float *out, const ScoreRow *r)
 {
     online_parts(out, r, 4);
@@ -406,6 +416,7 @@ static void compute(Tensor out, const Trial *t, Variant variant, long C)
     }
 }
 
+// One variant as a line: against dense in ulps, against float64 as a difference.
 static void print_variant(const char *name, const Trial *t, Tensor out)
 {
     long differ = 0, most = 0, n = tensor_count(out);
@@ -436,6 +447,7 @@ static void check_chapter(const Trial *t, Tensor out, long C, long parts)
     tensor_free(&own);
 }
 
+// What depends on the tile: each part of the algebra by itself, then the parts together.
 static void print_tile(const Trial *t, Tensor out, long C)
 {
     static const struct { const char *name; Variant variant; long parts; } variants[] = {
@@ -456,6 +468,7 @@ static void print_tile(const Trial *t, Tensor out, long C)
     }
 }
 
+// The scores are the same to the bit in every variant: what differs comes after them.
 static Trial new_trial(long seed, double *exact)
 {
     Random r = random_seed((uint64_t)seed);
@@ -472,16 +485,18 @@ static Trial new_trial(long seed, double *exact)
     return t;
 }
 
+// Where each part was first proposed, and how to read the table.
 static void print_parts_of_it(void)
 {
     printf("\nrescaling            online softmax (Milakov and Gimelshein); FlashAttention (FA1)\n"
            "division at the end  FlashAttention-2 (FA2)\n"
            "sums by tile         what both bring along: short sums, summed\n"
            "merged               flash-decoding: parts of the keys computed apart\n\n"
-           "With one tile nothing is cut or rescaled: sums by tile are dense again, the rest is the\n"
-           "division at the end. An ulp of an output near 0 is tiny, and the largest distances are\n"
-           "found there: the error to float64 says more. Short sums round less, so that tiles are a\n"
-           "little closer to it than dense; where the division stands hardly shows.\n");
+           "With one tile nothing is cut or rescaled: sums by tile are dense again, the rest\n"
+           "is the division at the end. An ulp of an output near 0 is tiny, and the largest\n"
+           "distances are found there: the error to float64 says more. Short sums round less,\n"
+           "so that tiles are a little closer to it than dense; where the division stands\n"
+           "hardly shows.\n");
 }
 
 static void ulps(const Options *o)

@@ -1,37 +1,18 @@
+// One row as attention.c computes it, in the same order, with every number shown.
+
 #include "online.h"
 
 #include "merge.h"
 #include "ulps.h"
 
+#include "../../common/explain.h"
+
 #include <stdio.h>
 
-// One row and what it needs: keys and values by token, wherever they came from.
-typedef struct {
-    const Input *in;
-    Mask mask;
-    long i, h, g, M; // query, its head, its KV head, keys in all
-} OnlineRow;
-
-static const float *token_at(const OnlineRow *r, Tensor past, Tensor fresh, long j)
-{
-    bool old = j < r->in->P;
-    return row(tensor_at(tensor_at(old ? past : fresh, 0), r->g), old ? j : j - r->in->P);
-}
-
-static const float *key_at(const OnlineRow *r, long j)
-{
-    return token_at(r, r->in->past_k, r->in->k, j);
-}
-
-static const float *value_at(const OnlineRow *r, long j)
-{
-    return token_at(r, r->in->past_v, r->in->v, j);
-}
-
 // s[j] = scale * sum over d of q[d] k[j,d], masked
-static float score(const OnlineRow *r, long j)
+static float score(const ExplainedRow *r, long j)
 {
-    const float *q = row(tensor_at(tensor_at(r->in->q, 0), r->h), r->i), *k = key_at(r, j);
+    const float *q = row(tensor_at(tensor_at(r->in->q, 0), r->h), r->i), *k = explain_key(r, j);
     float sum = 0.0f;
     for (long d = 0; d < r->in->D; d++)
         sum += q[d] * k[d];
@@ -41,7 +22,9 @@ static float score(const OnlineRow *r, long j)
 
 // --- tile by tile --------------------------------------------------------------------------
 
-static bool sees_any(const OnlineRow *r, long from, long to)
+// A tile that this row sees nothing of adds 0 and rescales by 1: it is skipped. (In a run the
+// row's neighbours in a tile of R queries may want it; the row's numbers stay as they are.)
+static bool sees_any(const ExplainedRow *r, long from, long to)
 {
     for (long j = from; j < to; j++)
         if (mask_allows(&r->mask, r->i, j))
@@ -49,7 +32,8 @@ static bool sees_any(const OnlineRow *r, long from, long to)
     return false;
 }
 
-static void print_tile_scores(const OnlineRow *r, const float *s, long from, long to)
+// "score(q2, k0) = 1.0000", with labels where there are some.
+static void print_tile_scores(const ExplainedRow *r, const float *s, long from, long to)
 {
     for (long j = from; j < to; j++) {
         char q[64], k[64];
@@ -78,7 +62,7 @@ static void fold_sum(float *state, float *s, long from, long to)
     float max = state[STATE_MAX], old_sum = state[STATE_SUM];
     for (long j = from; j < to; j++)
         max = fmaxf(max, s[j]);
-    float base = max == -INFINITY ? 0.0f : max;
+    float base = max == -INFINITY ? 0.0f : max; // nothing visible so far: -inf - -inf is NaN
     state[STATE_OLD_MAX] = state[STATE_MAX];
     state[STATE_MAX] = max;
     state[STATE_RESCALE] = expf(state[STATE_OLD_MAX] - base);
@@ -92,7 +76,7 @@ static void fold_sum(float *state, float *s, long from, long to)
 }
 
 // acc[d] = exp(m' - m) acc[d] + sum over the tile of weight[j] V[j,d]
-static void fold_acc(const OnlineRow *r, float *acc, float rescale, const float *s, long from,
+static void fold_acc(const ExplainedRow *r, float *acc, float rescale, const float *s, long from,
                      long to)
 {
     for (long d = 0; d < r->in->Dv; d++) {
@@ -100,7 +84,7 @@ static void fold_acc(const OnlineRow *r, float *acc, float rescale, const float 
         float mixed = 0.0f, old = acc[d];
         for (long j = from; j < to; j++)
             if (mask_allows(&r->mask, r->i, j))
-                mixed += s[j] * value_at(r, j)[d];
+                mixed += s[j] * explain_value(r, j)[d];
         acc[d] = rescale * old + mixed;
         name_of(name, sizeof name, r->in->features, d);
         printf("  acc(%s) = %.4f * %.4f + %.4f = %.4f\n", name, (double)rescale, (double)old,
@@ -108,7 +92,8 @@ static void fold_acc(const OnlineRow *r, float *acc, float rescale, const float 
     }
 }
 
-static void walk_tiles(const OnlineRow *r, Tensor state, Tensor acc, float *s, long C)
+// state: [1, STATE_SIZE]    acc: [1, Dv]    s: [M], a tile's scores and then its weights
+static void walk_tiles(const ExplainedRow *r, Tensor state, Tensor acc, float *s, long C)
 {
     state_clear(state, acc);
     for (long from = 0; from < r->M; from += C) {
@@ -129,7 +114,7 @@ static void walk_tiles(const OnlineRow *r, Tensor state, Tensor acc, float *s, l
 
 // The whole row at once, divided before it is mixed, as in chapters 01 to 06. Returns the
 // log-sum-exp.
-static float dense_row(const OnlineRow *r, float *s, float *out)
+static float dense_row(const ExplainedRow *r, float *s, float *out)
 {
     float max = -INFINITY, sum = 0.0f;
     for (long j = 0; j < r->M; j++)
@@ -141,11 +126,12 @@ static float dense_row(const OnlineRow *r, float *s, float *out)
         out[d] = 0.0f;
         for (long j = 0; j < r->M && sum != 0.0f; j++)
             if (mask_allows(&r->mask, r->i, j))
-                out[d] += s[j] / sum * value_at(r, j)[d];
+                out[d] += s[j] / sum * explain_value(r, j)[d];
     }
     return base + logf(sum);
 }
 
+// b, and how far a is from it.
 static void print_distance(float a, float b)
 {
     long ulps = ulps_apart(a, b);
@@ -156,7 +142,7 @@ static void print_distance(float a, float b)
 }
 
 // O = acc / l,  L = m + log(l), each beside the dense answer
-static void print_result(const OnlineRow *r, const float *state, const float *acc, float *s)
+static void print_result(const ExplainedRow *r, const float *state, const float *acc, float *s)
 {
     Tensor dense = tensor_new(SHAPE(r->in->Dv));
     float sum = state[STATE_SUM], max = state[STATE_MAX], lse = logf(sum);
@@ -183,21 +169,11 @@ static void print_result(const OnlineRow *r, const float *state, const float *ac
     tensor_free(&dense);
 }
 
-void explain_online(const Input *in, long i, long h, long C)
+void explain_online(const Input *in, long i, long h, long keys, long C)
 {
-    char name[64];
-    if (i >= in->N || h >= in->H || in->B == 0)
-        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
-               in->N, in->H, i, h);
-    Mask pass = mask_pass(&in->mask, 0, in->N, in->P, in->P + in->M);
-    OnlineRow r = {.in = in, .mask = mask_head(&pass, 0, h), .i = i, .h = h,
-                   .g = h / (in->H / in->G), .M = in->P + in->M};
+    ExplainedRow r = explain_begin(in, i, h, keys);
     Tensor s = tensor_new(SHAPE(r.M)), state = tensor_new(SHAPE(1, STATE_SIZE));
     Tensor acc = tensor_new(SHAPE(1, in->Dv));
-    name_of(name, sizeof name, in->queries[0], i);
-    printf("-- query %s, head h%ld", name, h);
-    if (in->G < in->H)
-        printf(", which reads KV head h%ld", r.g);
     printf(", %ld key%s at a time --\n", C, C == 1 ? "" : "s");
     walk_tiles(&r, state, acc, s.data, C);
     print_result(&r, state.data, acc.data, s.data);
