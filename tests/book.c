@@ -65,6 +65,7 @@ static Tensor head(Tensor x, long b, long h)
 
 // --- counting scratch --------------------------------------------------------------------------
 
+// Bytes held by whoever calls: they are no scratch.
 static long begin_pass(void)
 {
     tensor_reset_peak();
@@ -78,7 +79,7 @@ static void end_pass(Result *r, long live)
         r->scratch = scratch;
 }
 
-// --- all at once: chapters 01 to 04 --------------------------------------------------------------
+// --- all at once: chapters 01 to 04 ------------------------------------------------------------
 
 // Chapters 01 and 02 know one head.    k, v: [B, H, P + M, D], [B, H, P + M, Dv]
 static void run_heads(int n, const Case *c, Result *r, Tensor k, Tensor v, const Mask *mask,
@@ -96,6 +97,7 @@ static void run_heads(int n, const Case *c, Result *r, Tensor k, Tensor v, const
         }
 }
 
+// One call over all queries and keys.
 static void run_at_once(int n, const Case *c, Result *r, const Mask *all, Trace *trace)
 {
     // Without a past K and V are passed on as they are, strides and all.
@@ -121,7 +123,7 @@ static void run_at_once(int n, const Case *c, Result *r, const Mask *all, Trace 
             tensor_free(owned[i]);
 }
 
-// --- pass by pass: chapters 05 to 07 ---------------------------------------------------------------
+// --- pass by pass: chapters 05 to 07 -----------------------------------------------------------
 
 // What a sequence is remembered in: a cache in 05, a pool and B tables from 06 on.
 typedef struct {
@@ -130,11 +132,13 @@ typedef struct {
     BlockTable *tables; // [B]
 } Memory;
 
+// The pool is large enough, so that a refusal is a bug.
 static void must(PagesStatus status)
 {
     CHECK(status == PAGES_OK, "%s", pages_message(status));
 }
 
+// What is there before the first pass: empty, or the past.
 static Memory memory_open(int n, const Case *c)
 {
     long tokens = c->P + c->M, each = (tokens + c->block_size - 1) / c->block_size;
@@ -195,6 +199,7 @@ static void run_pass(int n, const Case *c, Result *r, Memory *m, const Mask *all
     end_pass(r, live);
 }
 
+// The first pass takes `prefill` tokens, each later one takes one.
 static void run_passes(int n, const Case *c, Result *r, const Mask *mask, Trace *trace)
 {
     Memory m = memory_open(n, c);
@@ -207,7 +212,7 @@ static void run_passes(int n, const Case *c, Result *r, const Mask *mask, Trace 
     memory_close(n, c, &m);
 }
 
-// --- the door --------------------------------------------------------------------------------------
+// --- the door ----------------------------------------------------------------------------------
 
 bool chapter_takes(int n, const Case *c)
 {
@@ -217,7 +222,8 @@ bool chapter_takes(int n, const Case *c)
 Result run_chapter(int n, const Case *c)
 {
     Trace trace = {.quiet = true}; // nobody looks at the steps
-    Result r = {tensor_new(SHAPE(c->B, c->H, c->N, c->Dv)), tensor_new(SHAPE(c->B, c->H, c->N)), 0};
+    Result r = {.out = tensor_new(SHAPE(c->B, c->H, c->N, c->Dv)),
+                .lse = tensor_new(SHAPE(c->B, c->H, c->N))};
     CHECK(1 <= n && n <= CHAPTERS && chapter_takes(n, c), "chapter %d does not take this", n);
     CHECK(c->N == c->M || c->prefill == c->N, "%ld queries, %ld keys: one pass", c->N, c->M);
     Mask mask = mask_read(c->mask, c->B, c->H, c->N, c->P + c->M);

@@ -20,16 +20,17 @@ if [ "${1:-}" = --count ]; then
     exit 0
 fi
 
-# Every function of a chapter but main and experiment, as NAME<tab>TEXT, with the comment above it.
+# Every function of a chapter as NAME<tab>TEXT, with the comment above it. Not main, and not
+# those of experiments, each of which stands for itself.
 functions() {
-    cat "$1"/*.c | awk '
+    cat $(ls "$1"/*.c | grep -vE '(experiment|size|workload)\.c$') | awk '
         /^\/\// { above = above $0 "\\n"; next }
         /^[A-Za-z].*\(/ && !/;$/ && !/^typedef/ && !/=/ {
             text = above; open = 1; name = $0
             sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
         }
         open { text = text $0 "\\n" }
-        open && /^}/ { if (name != "main" && name != "experiment") print name "\t" text; open = 0 }
+        open && /^}/ { if (name != "main") print name "\t" text; open = 0 }
         { above = "" }'
 }
 

@@ -16,8 +16,9 @@ static const double TOLERANCE = 1e-6; // absolute
 
 static const char *folder = "../shared/conformance/onnx_attention";
 
-// --- the manifest ---------------------------------------------------------------------------------
+// --- the manifest ------------------------------------------------------------------------------
 
+// A file as text, the caller's to free; NULL if it cannot be opened.
 static char *read_all(const char *path)
 {
     FILE *f = fopen(path, "rb");
@@ -36,6 +37,7 @@ static char *read_all(const char *path)
     return text;
 }
 
+// What a case must have.
 static const cJSON *field(const cJSON *of, const char *name)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(of, name);
@@ -61,12 +63,13 @@ static bool array(const cJSON *one, const char *side, const char *name, char pat
     return entry != NULL;
 }
 
+// A size of the case, by the name that the manifest gives it.
 static long size_of(const cJSON *one, const char *name)
 {
     return (long)field(field(one, "params"), name)->valuedouble;
 }
 
-// --- one case, one chapter --------------------------------------------------------------------------
+// --- one case, one chapter ---------------------------------------------------------------------
 
 // Which step qk_matmul_output is. There is no softcap, so mode 1 is mode 0.
 static const char *qk_step(const cJSON *one)
@@ -77,6 +80,7 @@ static const char *qk_step(const cJSON *one)
     return steps[mode];
 }
 
+// A flag with the path of an input; nothing where the case has none of that name.
 static void add_input(Command *c, const char *flag, const cJSON *one, const char *name)
 {
     char path[WORD_TEXT];
@@ -84,6 +88,7 @@ static void add_input(Command *c, const char *flag, const cJSON *one, const char
         command_flag(c, flag, "%s", path);
 }
 
+// Rule and array are joined: both must allow a key.
 static void add_mask(Command *c, const cJSON *one)
 {
     char path[WORD_TEXT];
@@ -126,7 +131,8 @@ static bool agrees(int n, const cJSON *one, const char *what, Comparison c)
 }
 
 // The file that the program wrote against an output of the case, if it has that one.
-static bool output_agrees(int n, const cJSON *one, const char *file, const char *name, double bound)
+static bool output_agrees(int n, const cJSON *one, const char *file, const char *name,
+                          double bound)
 {
     char want[WORD_TEXT];
     return !array(one, "outputs", name, want) ||
@@ -143,6 +149,7 @@ static bool step_agrees(int n, const cJSON *one)
            agrees(n, one, step, compare_step(scratch_file("trace"), step, want, TOLERANCE));
 }
 
+// One chapter on one case: every output that both have must agree.
 static bool run_case(int n, const cJSON *one)
 {
     Command c;
@@ -161,8 +168,9 @@ static bool run_case(int n, const cJSON *one)
     return step_agrees(n, one) && good;
 }
 
-// --- all of them ----------------------------------------------------------------------------------------
+// --- all of them -------------------------------------------------------------------------------
 
+// Every head has its own K and V from 03 on, shares them from 04 on, has a past from 05 on.
 static int first_chapter(const cJSON *one)
 {
     if (size_of(one, "past") > 0)
@@ -170,6 +178,7 @@ static int first_chapter(const cJSON *one)
     return size_of(one, "Hkv") < size_of(one, "H") ? 4 : 3;
 }
 
+// All chapters that can take the case.
 static bool run_chapters(const cJSON *one)
 {
     bool good = true;
@@ -211,6 +220,8 @@ int main(int argc, char **argv)
     if (!manifest)
         refuse(EXIT_INPUT, "%s: no JSON", path);
     const cJSON *cases = field(manifest, "cases"), *one;
+    if (cJSON_GetArraySize(cases) == 0)
+        refuse(EXIT_INPUT, "%s: no cases", path);
     cJSON_ArrayForEach(one, cases) {
         if (is_beyond(one))
             skipped++;

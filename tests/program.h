@@ -16,20 +16,65 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { MOST_WORDS = 48, WORD_TEXT = 1024 }; // of a command; in bytes, paths included
+
 static const char *const chapter_names[] = {
     NULL, "01_naive_attention", "02_masking", "03_multi_head", "04_gqa", "05_kv_cache",
     "06_paged_blocks", "07_flash_tiling",
 };
 
-// --- a command -----------------------------------------------------------------------------------
+// --- a folder for files ------------------------------------------------------------------------
 
-enum { MOST_WORDS = 48, WORD_TEXT = 1024 };
+static char scratch_path[] = "/tmp/attention-run-XXXXXX";
+
+// What nftw calls for each file, and for each folder once it is empty.
+static inline int scratch_remove_one(const char *path, const struct stat *st, int kind,
+                                     struct FTW *at)
+{
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+// The folder with all that is in it.
+static inline void scratch_remove(void)
+{
+    nftw(scratch_path, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+// What an earlier run left must not pass for the next one's.
+static inline void scratch_empty(void)
+{
+    scratch_remove();
+    if (mkdir(scratch_path, 0700) != 0)
+        refuse(EXIT_WRITE, "%s: cannot be made", scratch_path);
+}
+
+// The folder, until the program exits.
+static inline void scratch_make(void)
+{
+    if (!mkdtemp(scratch_path))
+        refuse(EXIT_WRITE, "%s: cannot be made", scratch_path);
+    CHECK(atexit(scratch_remove) == 0, "no room for an exit handler");
+}
+
+// A file in it, in one of a few buffers, so that one call can name several.
+static inline const char *scratch_file(const char *name)
+{
+    static char paths[4][WORD_TEXT];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, WORD_TEXT, "%s/%s", scratch_path, name);
+    return path;
+}
+
+// --- a command ---------------------------------------------------------------------------------
 
 typedef struct {
     int  count;
     char word[MOST_WORDS][WORD_TEXT];
 } Command;
 
+// Room for one more.
 static inline char *next_word(Command *c)
 {
     CHECK(c->count < MOST_WORDS, "more than %d words", MOST_WORDS);
@@ -61,10 +106,11 @@ static inline void command_flag(Command *c, const char *flag, const char *format
     memcpy(next_word(c), value, sizeof value);
 }
 
-// Chapter n's program, in $BUILD (build/cpu unless set), printing nothing.
+// Chapter n's program, in $BUILD (build/cpu unless set), printing nothing; the folder is empty.
 static inline void command_start(Command *c, int n)
 {
     const char *build = getenv("BUILD");
+    scratch_empty();
     c->count = 0;
     snprintf(next_word(c), WORD_TEXT, "%s/%s", build ? build : "build/cpu", chapter_names[n]);
     command_words(c, "--print none");
@@ -92,40 +138,7 @@ static inline int command_run(Command *c)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// --- a folder for files -------------------------------------------------------------------------
-
-static char scratch_path[] = "/tmp/attention-run-XXXXXX";
-
-static inline int scratch_remove_one(const char *path, const struct stat *st, int kind,
-                                     struct FTW *at)
-{
-    (void)st, (void)kind, (void)at;
-    return remove(path);
-}
-
-static inline void scratch_remove(void)
-{
-    nftw(scratch_path, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static inline void scratch_make(void)
-{
-    if (!mkdtemp(scratch_path))
-        refuse(EXIT_WRITE, "%s: cannot be made", scratch_path);
-    CHECK(atexit(scratch_remove) == 0, "no room for an exit handler");
-}
-
-// A file in it, in one of a few buffers, so that one call can name several.
-static inline const char *scratch_file(const char *name)
-{
-    static char paths[4][WORD_TEXT];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, WORD_TEXT, "%s/%s", scratch_path, name);
-    return path;
-}
-
-// --- results ------------------------------------------------------------------------------------
+// --- results -----------------------------------------------------------------------------------
 
 // Step `name` of a trace's only pass against an array [B, H, N, columns] that holds all heads.
 static inline Comparison compare_step(const char *trace, const char *name, const char *wanted,

@@ -70,13 +70,15 @@ static Outcome fails(Subject *s, const char *format, ...)
     return FAILS;
 }
 
-// --- drawing a case ------------------------------------------------------------------------------
+// --- drawing a case ----------------------------------------------------------------------------
 
+// True once in so many times.
 static bool coin(Random *r, long one_in)
 {
     return random_below(r, one_in) == 0;
 }
 
+// One of a list of numbers that takes so many bytes.
 static long draw_from(Random *r, const long *list, size_t bytes)
 {
     return list[random_below(r, (long)(bytes / sizeof *list))];
@@ -105,6 +107,7 @@ static void draw_sizes(Random *r, Case *c)
         *empty[random_below(r, 3)] = 0;
 }
 
+// [b, heads, n, width], normal numbers times the factor.
 static Tensor draw_tensor(Random *r, long b, long heads, long n, long width, float factor)
 {
     Tensor t = tensor_new(SHAPE(b, heads, n, width));
@@ -113,6 +116,8 @@ static Tensor draw_tensor(Random *r, long b, long heads, long n, long width, flo
     return t;
 }
 
+// Half of the cases have logits of order 1. Scales of 0 and below are allowed: the mean of all
+// values, and the least similar first.
 static void draw_values(Subject *s)
 {
     static const long exponents[] = {0, 0, 0, -10, 14, SUBNORMAL};
@@ -130,7 +135,7 @@ static void draw_values(Subject *s)
     c->scale = coin(r, 3) ? scales[random_below(r, 5)] : 1 / sqrtf((float)c->D);
 }
 
-// --- masks as files ------------------------------------------------------------------------------
+// --- masks as files ----------------------------------------------------------------------------
 
 // bool: is the number above -inf? npy_write knows floats alone, so the header is written here.
 static void write_bools(const char *path, Tensor t)
@@ -187,7 +192,7 @@ static Tensor rule_array(const Subject *s)
     return t;
 }
 
-// --- masks as rules --------------------------------------------------------------------------------
+// --- masks as rules ----------------------------------------------------------------------------
 
 __attribute__((format(printf, 2, 3)))
 static void add_word(Subject *s, const char *format, ...)
@@ -201,6 +206,7 @@ static void add_word(Subject *s, const char *format, ...)
     va_end(args);
 }
 
+// padding=3,5: from no key at all to all of them, one length a sequence.
 static void add_padding(Subject *s)
 {
     for (long b = 0; b < s->c.B; b++) {
@@ -235,7 +241,7 @@ static void draw_mask(Subject *s, char array[TEXT])
     s->c.mask = s->spec;
 }
 
-// --- how the chapters are to run it ------------------------------------------------------------------
+// --- how the chapters are to run it ------------------------------------------------------------
 
 static int by_size(const void *x, const void *y)
 {
@@ -253,6 +259,7 @@ static void draw_cuts(Subject *s)
     qsort(c->cuts, (size_t)c->cut_count, sizeof c->cuts[0], by_size);
 }
 
+// A tile's side: from 1 to 9, or longer than there is anything to fill it.
 static long draw_side(Random *r, long longest)
 {
     return coin(r, 4) ? longest + 1 + random_below(r, 3) : 1 + random_below(r, 9);
@@ -276,8 +283,9 @@ static void draw_ways(Subject *s)
     draw_cuts(s);
 }
 
-// --- the case in words, and for whoever wants it again -------------------------------------------------
+// --- the case in words, and for whoever wants it again -----------------------------------------
 
+// All parameters on one line, by the names of the flags where there is one.
 static void describe(Subject *s, const char *array)
 {
     const Case *c = &s->c;
@@ -285,8 +293,8 @@ static void describe(Subject *s, const char *array)
                      "B=%ld H=%ld G=%ld N=%ld M=%ld P=%ld D=%ld Dv=%ld mask=%s%s scale=%.9g "
                      "logits=%s V=2^%d prefill=%ld cache=%s layout=%s block-size=%ld blocks=%ld "
                      "shuffle=%ld tile=%ld,%ld cuts=", c->B, c->H, c->G, c->N, c->M, c->P, c->D,
-                     c->Dv, c->mask, array, (double)c->scale, steepness[s->steep].name, s->exponent,
-                     c->prefill, c->growth == CACHE_GROW ? "grow" : "prealloc",
+                     c->Dv, c->mask, array, (double)c->scale, steepness[s->steep].name,
+                     s->exponent, c->prefill, c->growth == CACHE_GROW ? "grow" : "prealloc",
                      c->layout == LAYOUT_HEADS ? "heads" : "tokens", c->block_size, c->blocks,
                      c->shuffle, c->R, c->C);
     for (long i = 0; i < c->cut_count; i++)
@@ -295,8 +303,9 @@ static void describe(Subject *s, const char *array)
              (unsigned long long)s->seed);
 }
 
-// --- making it, asking everybody, forgetting it ----------------------------------------------------------
+// --- making it, asking everybody, forgetting it ------------------------------------------------
 
+// What must come out, and how far from it a chapter may be.
 static void ask_oracle(Subject *s)
 {
     const Case *c = &s->c;
@@ -317,6 +326,7 @@ static void ask_oracle(Subject *s)
     tensor_free(&ones);
 }
 
+// Which query sees which key, pair by pair, by the oracle's rules.
 static bool *all_seen(const Subject *s)
 {
     const Case *c = &s->c;
@@ -331,6 +341,7 @@ static bool *all_seen(const Subject *s)
     return sees;
 }
 
+// The order matters: each step draws from the same stream and builds on the ones before.
 static void subject_make(Subject *s, uint64_t seed)
 {
     char array[TEXT];
@@ -356,6 +367,7 @@ static void subject_make(Subject *s, uint64_t seed)
             s->of[n] = run_chapter(n, c);
 }
 
+// Whatever is still held afterwards, a chapter has lost.
 static void subject_free(Subject *s)
 {
     Tensor *owned[] = {&s->k, &s->v, &s->c.q, &s->c.k, &s->c.v, &s->c.past_k, &s->c.past_v};
@@ -371,7 +383,7 @@ static void subject_free(Subject *s)
     CHECK(tensor_live_bytes() == 0, "%ld bytes of tensors were not freed", tensor_live_bytes());
 }
 
-// --- holding results against each other --------------------------------------------------------------
+// --- holding results against each other --------------------------------------------------------
 
 // Are the two equal, bit for bit (-0 equals +0)?
 static Outcome same(Subject *s, int n, const char *what, const Result *a, const Result *b)
@@ -411,6 +423,7 @@ static bool beyond(double x, double ref, double bound)
     return x != ref && !(fabs(x - ref) <= bound);
 }
 
+// Is a result within its bound of the oracle's answer, in every number of it?
 static Outcome near(Subject *s, int n, const char *what, const Result *r)
 {
     for (long i = 0; i < tensor_count(r->out); i++)
@@ -440,7 +453,7 @@ static int some_chapter(Subject *s, int from, const Case *c)
     return chapter_takes(n, c) ? n : 4;
 }
 
-// --- keys and values that may be altered --------------------------------------------------------------
+// --- keys and values that may be altered -------------------------------------------------------
 
 static Tensor copy_of(Tensor t)
 {
@@ -482,24 +495,29 @@ static void overwrite(Case *c, long b, long g, long j, float x)
     tensor_fill(token(c->past_v, c->v, b, g, j), x);
 }
 
-// --- the oracle, and each other ------------------------------------------------------------------------
+// --- the oracle, and each other ----------------------------------------------------------------
 
+// The rule for each single run (oracle.h), and the same for the log-sum-exp.
 static Outcome within_bound(Subject *s, int n)
 {
     return s->of[n].out.data ? near(s, n, "", &s->of[n]) : DOES_NOT_APPLY;
 }
 
+// Addresses change from chapter to chapter, sums do not. 05 and 06 take the case in passes where
+// it can be, 03 gets K and V repeated, 01 and 02 come head by head.
 static Outcome same_as_04(Subject *s, int n)
 {
     return s->of[n].out.data ? same(s, n, "beside 04", &s->of[4], &s->of[n]) : DOES_NOT_APPLY;
 }
 
+// Nothing is remembered from one call to the next.
 static Outcome same_again(Subject *s, int n)
 {
     n = some_chapter(s, 1, &s->c);
     return same_after(s, n, "once more", &s->c);
 }
 
+// A row only sees earlier tokens: whether later ones are there yet makes no difference.
 static Outcome token_by_token(Subject *s, int n)
 {
     Case one = s->c, all = s->c;
@@ -510,6 +528,7 @@ static Outcome token_by_token(Subject *s, int n)
     return same_cases(s, n, "one pass and token by token", &all, &one);
 }
 
+// Where a token lies, and how often it was moved there, is no business of the sums.
 static Outcome any_cache(Subject *s, int n)
 {
     Outcome o = HOLDS;
@@ -522,6 +541,7 @@ static Outcome any_cache(Subject *s, int n)
     return o;
 }
 
+// Nor which block holds it, nor how many tokens a block takes.
 static Outcome any_pages(Subject *s, int n)
 {
     Case c = s->c;
@@ -541,6 +561,7 @@ static Tensor scattered(Tensor *owner, Tensor x)
     return view;
 }
 
+// Views are as good as tensors of their own.
 static Outcome any_strides(Subject *s, int n)
 {
     Case c = s->c;
@@ -567,19 +588,21 @@ static Outcome repeated_heads(Subject *s)
     return o;
 }
 
+// GQA: more than one group, with more than one head each.
 static Outcome groups_repeated(Subject *s, int n)
 {
     (void)n;
     return s->c.G < s->c.H && s->c.G > 1 ? repeated_heads(s) : DOES_NOT_APPLY;
 }
 
+// MQA: all heads share one K and V.
 static Outcome one_group_repeated(Subject *s, int n)
 {
     (void)n;
     return s->c.G < s->c.H && s->c.G == 1 ? repeated_heads(s) : DOES_NOT_APPLY;
 }
 
-// --- weights ----------------------------------------------------------------------------------------------
+// --- weights -----------------------------------------------------------------------------------
 
 // V = identity: token j is the j-th row of it, so that the output is the weights.
 static void fill_identity(Case *c, long keys)
@@ -613,6 +636,8 @@ static Outcome check_weights(Subject *s, int n, const float *weight, const bool 
     return HOLDS;
 }
 
+// The sum of M weights is 1 but for rounding: (M + 2) 2^-23. Only short rows: V has as many
+// columns as there are keys.
 static Outcome weights(Subject *s, int n)
 {
     Case c = s->c;
@@ -630,8 +655,9 @@ static Outcome weights(Subject *s, int n)
     return o;
 }
 
-// --- masks ------------------------------------------------------------------------------------------------
+// --- masks -------------------------------------------------------------------------------------
 
+// Some chapter under one mask and under another.
 static Outcome same_masks(Subject *s, const char *a, const char *b)
 {
     Case x = s->c, y = s->c;
@@ -651,6 +677,7 @@ static Outcome wide_window(Subject *s, int n)
     return same_masks(s, "causal", window);
 }
 
+// Without a prefix, prefix=P is causal.
 static Outcome prefix_of_none(Subject *s, int n)
 {
     (void)n;
@@ -671,6 +698,7 @@ static Outcome prefix_of_all(Subject *s, int n)
     return same_cases(s, n, "mask none and prefix=P+M", &none, &prefix);
 }
 
+// Counted from the first query or from the last, positions are the same where N = M.
 static Outcome both_ends(Subject *s, int n)
 {
     (void)n;
@@ -725,7 +753,7 @@ static Outcome bool_as_float(Subject *s, int n)
     return same_cases(s, n, "bool and additive", &bools, &floats);
 }
 
-// --- what reaches what ------------------------------------------------------------------------------------
+// --- what reaches what -------------------------------------------------------------------------
 
 // From key `first` on everything becomes another number, then NaN. Rows that see none of those
 // keys must not notice; s->sees tells which.
@@ -845,7 +873,7 @@ static Outcome one_nan(Subject *s, int n)
     return o;
 }
 
-// --- the order of keys -------------------------------------------------------------------------------------
+// --- the order of keys -------------------------------------------------------------------------
 
 // One axis in another order: y[.., i, ..] = x[.., order[i], ..]
 static Tensor reordered(Tensor x, int axis, const long *order)
@@ -890,7 +918,7 @@ static Outcome another_order(Subject *s, int n)
     return o;
 }
 
-// --- tiles ----------------------------------------------------------------------------------------------------
+// --- tiles -------------------------------------------------------------------------------------
 
 // Cut at every key, or as often as there are cuts.
 static Outcome cut_everywhere(Subject *s, int n)
@@ -916,43 +944,47 @@ static Outcome cut_at_ends(Subject *s, int n)
     return same_cases(s, n, "cut at the ends", &whole, &cut);
 }
 
-// A part of a row that saw nothing, merged with one that saw something: that one unchanged.
+// What a part of the keys gave for one row. `scale` 0: it saw nothing.
+static void make_part(Subject *s, Tensor *state, Tensor *acc, float scale)
+{
+    *state = tensor_new(SHAPE(1, STATE_SIZE));
+    *acc = tensor_new(SHAPE(1, s->c.Dv));
+    state_clear(*state, *acc);
+    if (scale == 0)
+        return;
+    state->data[STATE_MAX] = random_normal(&s->random) * scale;
+    state->data[STATE_SUM] = 1.5f + random_uniform(&s->random);
+    for (long d = 0; d < s->c.Dv; d++)
+        acc->data[d] = random_normal(&s->random);
+}
+
+// Merging with a part that saw nothing, on either side, changes nothing; nor is anything made
+// out of two such parts.
 static Outcome merge_with_empty(Subject *s, int n)
 {
-    long Dv = s->c.Dv;
-    Tensor state[2], acc[2];
     Outcome o = HOLDS;
-    for (int full = 0; full < 3; full++) { // 0 or 1: that side saw something; 2: neither did
-        float max = random_normal(&s->random) * 100, sum = 1 + random_uniform(&s->random) * 0.5f;
-        for (int side = 0; side < 2; side++) {
-            state[side] = tensor_new(SHAPE(1, STATE_SIZE));
-            acc[side] = tensor_new(SHAPE(1, Dv));
-            state_clear(state[side], acc[side]);
-        }
-        if (full < 2) {
-            state[full].data[STATE_MAX] = max;
-            state[full].data[STATE_SUM] = sum;
-            tensor_fill(acc[full], max);
-        }
+    for (int full = 0; full < 3; full++) { // the side that saw something; 2: neither did
+        Tensor state[2], acc[2];
+        make_part(s, &state[0], &acc[0], full == 0 ? 100 : 0);
+        make_part(s, &state[1], &acc[1], full == 1 ? 100 : 0);
+        Tensor want = copy_of(state[full % 2]), sums = copy_of(acc[full % 2]);
         state_merge(state[0], acc[0], state[1], acc[1]);
-        float want_max = full < 2 ? max : -INFINITY, want = full < 2 ? max : 0;
-        bool good = state[0].data[STATE_MAX] == want_max &&
-                    state[0].data[STATE_SUM] == (full < 2 ? sum : 0);
-        for (long d = 0; d < Dv; d++)
-            good = good && acc[0].data[d] == want;
+        bool good = state[0].data[STATE_MAX] == want.data[STATE_MAX] &&
+                    state[0].data[STATE_SUM] == want.data[STATE_SUM];
+        for (long d = 0; d < s->c.Dv; d++)
+            good = good && acc[0].data[d] == sums.data[d];
         if (!good)
             o = fails(s, "%02d: merging with an empty part gives m = %g, l = %g, acc = %g", n,
                       (double)state[0].data[STATE_MAX], (double)state[0].data[STATE_SUM],
                       (double)acc[0].data[0]);
-        for (int side = 0; side < 2; side++) {
-            tensor_free(&state[side]);
-            tensor_free(&acc[side]);
-        }
+        Tensor *owned[] = {&state[0], &state[1], &acc[0], &acc[1], &want, &sums};
+        for (int i = 0; i < 6; i++)
+            tensor_free(owned[i]);
     }
     return o;
 }
 
-// --- bytes ------------------------------------------------------------------------------------------------------
+// --- bytes -------------------------------------------------------------------------------------
 
 // 01 to 06: the scores of one head at a time, n * (P + n) in a pass over n tokens. 07: what its
 // header says, without an N or an M in it.
@@ -966,6 +998,7 @@ static long scratch_of(int n, const Case *c)
     return c->B > 0 ? 4 * (scores > last ? scores : last) : 0;
 }
 
+// Counted by the tensors themselves: the peak during a pass, less what was held before it.
 static Outcome scratch(Subject *s, int n)
 {
     if (!s->of[n].out.data || (n == 5 && s->c.growth == CACHE_GROW)) // growing takes its own
@@ -976,7 +1009,7 @@ static Outcome scratch(Subject *s, int n)
     return HOLDS;
 }
 
-// --- the sweep as a whole ------------------------------------------------------------------------------------
+// --- the sweep as a whole ----------------------------------------------------------------------
 
 // The largest errors over all cases of one steepness, in units of V.
 typedef struct {
@@ -987,6 +1020,7 @@ typedef struct {
 
 static Sweep sweeps[STEEPNESS];
 
+// In units of V, so that cases with large values do not hide the others.
 static void add_to_sweep(const Subject *s)
 {
     Sweep *w = &sweeps[s->steep];
@@ -1002,7 +1036,7 @@ static void add_to_sweep(const Subject *s)
     }
 }
 
-// --- all laws --------------------------------------------------------------------------------------------------
+// --- all laws ----------------------------------------------------------------------------------
 
 typedef struct {
     const char *name;
@@ -1037,7 +1071,8 @@ static Law laws[] = {
     {.name = "07 with any blocks in any order: the same bits", .holds = any_pages, .chapter = 7},
     {.name = "strided and unaligned Q, K, V: the same bits", .holds = any_strides},
     {.name = "GQA is multi-head with K and V repeated: the same bits", .holds = groups_repeated},
-    {.name = "MQA is multi-head with K and V repeated: the same bits", .holds = one_group_repeated},
+    {.name = "MQA is multi-head with K and V repeated: the same bits",
+     .holds = one_group_repeated},
     {.name = "weights sum to one, hidden ones are 0, dead rows sum to 0", .holds = weights},
     {.name = "a window over everything is causal", .holds = wide_window},
     {.name = "a prefix of nothing is causal", .holds = prefix_of_none},
@@ -1064,6 +1099,7 @@ static Law laws[] = {
 };
 enum { LAWS = sizeof laws / sizeof laws[0] };
 
+// Every law on one case. What breaks one is named in full, the first three times.
 static void try_laws(Subject *s)
 {
     for (int i = 0; i < LAWS; i++) {
@@ -1079,10 +1115,11 @@ static void try_laws(Subject *s)
     }
 }
 
-// --- reporting ---------------------------------------------------------------------------------------------------
+// --- reporting ---------------------------------------------------------------------------------
 
 static long passed, failed, skipped;
 
+// A law that no case asked for was not kept, it was skipped.
 static void report_laws(void)
 {
     for (int i = 0; i < LAWS; i++) {
@@ -1124,12 +1161,14 @@ static void report_sweeps(void)
     }
 }
 
-// --- the run -------------------------------------------------------------------------------------------------------
+// --- the run -----------------------------------------------------------------------------------
 
 static char folder[] = "/tmp/attention-property-XXXXXX";
 static Subject subject;
 static bool running;
 
+// At any exit, also from a signal: only calls that are allowed there. `running` says that a case
+// was not finished.
 static void leave(void)
 {
     static const char *const files[] = {"mask.npy", "rule.npy", "floats.npy", "bools.npy",
@@ -1151,6 +1190,7 @@ static void on_signal(int number)
     raise(number); // SA_RESETHAND: the default action, this time
 }
 
+// A folder for mask files, and the signals that may end the run.
 static void enter(void)
 {
     static const int signals[] = {SIGABRT, SIGSEGV, SIGFPE, SIGBUS, SIGINT, SIGTERM};

@@ -43,6 +43,7 @@ static const Run stories[] = {
     {7, 3e-6, "--prefill 16 --tile 5,2 --cut 0,1,8,8,16"},
 };
 
+// One line for one step of one run.
 static void report(const char *model, const Run *run, const char *step, Comparison c)
 {
     bool good = c.verdict != FAIL;
@@ -71,6 +72,7 @@ static bool run_model(const char *model, const Run *run, Command *c)
     return status == 0;
 }
 
+// What --output wrote: [B, H, N, Dv]
 static void check_output(const char *model, const Run *run)
 {
     char want[WORD_TEXT];
@@ -79,8 +81,9 @@ static void check_output(const char *model, const Run *run)
                                                (CompareRules){.bound = run->tolerance}));
 }
 
-// --- nano_sort -------------------------------------------------------------------------------------
+// --- nano_sort ---------------------------------------------------------------------------------
 
+// Three inputs as batch, three heads; its steps were published before the softmax and after it.
 static void sort_letters(const Run *run)
 {
     static const char *const steps[] = {"masked", "weights", "output"};
@@ -99,7 +102,7 @@ static void sort_letters(const Run *run)
     }
 }
 
-// --- stories260k -----------------------------------------------------------------------------------
+// --- stories260k -------------------------------------------------------------------------------
 
 // tokens.txt, one line of words.
 static void read_tokens(const char *model, char tokens[WORD_TEXT])
@@ -113,6 +116,7 @@ static void read_tokens(const char *model, char tokens[WORD_TEXT])
     fclose(f);
 }
 
+// Five layers as batch, 8 query heads over 4 KV heads.
 static void tell_story(const Run *run)
 {
     Command c;
@@ -124,8 +128,9 @@ static void tell_story(const Run *run)
         check_output("stories260k", run);
 }
 
-// --- both ------------------------------------------------------------------------------------------
+// --- both --------------------------------------------------------------------------------------
 
+// What is missing is skipped, and said to be.
 static bool is_there(const char *model)
 {
     char path[WORD_TEXT];

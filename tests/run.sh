@@ -37,7 +37,12 @@ onnx() {
 
 # Text that must be what its commands print, and copies that must be copies.
 text() {
-    sh tests/transcript.sh --check traces/[0-9]*.txt README.md chapters/*/README.md docs/*.md
+    documents=$(ls docs/*.md)
+    command -v git > /dev/null || {
+        echo "skip - docs/ADD_A_MASK.md: git is not here (make setup)"
+        documents=$(ls docs/*.md | grep -v ADD_A_MASK)
+    }
+    sh tests/transcript.sh --check traces/[0-9]*.txt README.md chapters/*/README.md $documents
     sh tests/copies.sh
     sh tests/style.sh
 }

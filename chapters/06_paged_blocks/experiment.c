@@ -12,6 +12,7 @@
 // --- waste ---------------------------------------------------------------------------------
 
 // A share of the memory in percent, averaged over the steps in which a request had to wait.
+// (In the others the arrivals decide how full it is, and every scheme looks wasteful.)
 static double share(const Tally *t, long tokens)
 {
     return t->loaded ? 100.0 * (double)tokens / ((double)t->loaded * MEMORY) : 0.0;
@@ -26,6 +27,7 @@ static void print_columns(void)
 }
 
 // One way of asking for room, as a line. used + later + never + holes + free is 100 percent.
+// useful leaves out what is free: of the tokens that somebody has, how many hold something.
 static void print_tally(const char *name, const Tally *t)
 {
     long reserved = t->used + t->later + t->never;
@@ -36,6 +38,8 @@ static void print_tally(const char *name, const Tally *t)
            t->preempted, t->recomputed, t->entries);
 }
 
+// The lengths come first, for they explain the table: prealloc pays for the distance from the
+// mean to the longest, grow for that to the next power of two, paged for half a block.
 static void print_workload(long seed)
 {
     Mix mix = workload_mix((uint64_t)seed);
@@ -48,6 +52,8 @@ static void print_workload(long seed)
            "room in one piece.\n\n", LONGEST);
 }
 
+// later, never and holes are what the paper calls reserved slots, internal fragmentation and
+// external fragmentation (section 3.1).
 static void print_legend(void)
 {
     printf("\nin percent of the memory, averaged over the steps in which a request had to wait:\n"
@@ -65,7 +71,8 @@ static void print_legend(void)
            "listed     pieces or blocks in use at the peak: the entries of all tables\n");
 }
 
-// What the paper measured, for comparison and not for agreement.
+// What the paper measured, for comparison and not for agreement. Its percentages are of all the
+// memory, free or not: they belong beside the column `used`.
 static void print_paper(void)
 {
     printf("\nPagedAttention (arXiv 2309.06180), figure 2, percent of the KV memory in use:\n"
@@ -102,6 +109,8 @@ static void waste(const Options *o)
 
 // --- sequences -----------------------------------------------------------------------------
 
+// SLOTS is T, the tokens in a block: small enough to draw. No sequence below ends where a block
+// does, so that each has slots that hold nothing.
 enum { SEQUENCES = 5, BLOCKS = 8, SLOTS = 4 };
 
 // A pool and the sequences A, B, C, ... in it. Each token's key is its sequence's number and its
@@ -114,11 +123,12 @@ typedef struct {
 // One slot as it lies in memory: - is a free block's, . holds no token yet.
 static char letter_in(const Pool *pool, long block, long slot)
 {
-    float key = tensor_at(tensor_at(pool->k, block), 0).data[slot];
+    float key = tensor_at(tensor_at(pool->k, block), 0).data[slot]; // of [blocks, 1, T, 1]
     return pool->owners[block] == 0 ? '-' : isnan(key) ? '.' : (char)('A' + (int)key);
 }
 
-// The pool block by block, then each sequence's table.
+// The pool block by block, in the order in which it lies in memory; then each sequence's table,
+// in the order of its tokens.
 static void draw_pool(const Story *s)
 {
     printf("   ");
@@ -174,6 +184,7 @@ static void report(const Story *s, PagesStatus status, Census before)
 static PagesStatus append(Story *s, char name, long n, const char *why)
 {
     BlockTable *table = &s->tables[name - 'A'];
+    // [B, G, n, D] with a sequence, a head and a feature of one each
     Tensor k = tensor_new(SHAPE(1, 1, n, 1)), v = tensor_new(SHAPE(1, 1, n, 1));
     Census before = census(s);
     printf("%c %s %ld token%s%s\n", name, table->len ? "appends" : "begins with", n,
@@ -197,6 +208,8 @@ static PagesStatus end(Story *s, char name, const char *why)
     return status;
 }
 
+// Blocks given back by number, past the tables: what a program would do that kept a list of its
+// own, and how a block comes to be freed twice.
 static PagesStatus release(Story *s, const long *ids, long n, const char *why)
 {
     Census before = census(s);
@@ -209,7 +222,8 @@ static PagesStatus release(Story *s, const long *ids, long n, const char *why)
     return status;
 }
 
-// Token t of a sequence: through the table to a place in the pool, and what lies there.
+// Token t of a sequence: through the table to a place in the pool, and what lies there. A
+// processor does the same with an address: page number, offset in the page, page table.
 static void translate(const Story *s, char name, long t)
 {
     const BlockTable *table = &s->tables[name - 'A'];
@@ -237,6 +251,7 @@ static void tell(Story *s)
     expect(append(s, 'A', 6, ""), PAGES_OK);
     expect(append(s, 'B', 9, ""), PAGES_OK);
     expect(append(s, 'C', 3, ""), PAGES_OK);
+    // Growing needs no free neighbour: whatever block is free will do.
     expect(append(s, 'A', 3, ": two fill its last block, the third opens one behind C"), PAGES_OK);
     expect(append(s, 'C', 2, ": the pool is full"), PAGES_OK);
     // No room, and not a single block is taken on the way to finding that out.
@@ -252,6 +267,7 @@ static void tell(Story *s)
     expect(release(s, twice, 2, ": in one call"), PAGES_NAMED_TWICE);
     expect(end(s, 'C', ""), PAGES_OK);
     expect(append(s, 'E', 9, ": three blocks, out of order and not in one piece"), PAGES_OK);
+    // E's tokens 4 to 7 lie in block 7 and token 8 before them, in block 4: only the table knows.
     translate(s, 'E', 6);
     expect(end(s, 'A', ""), PAGES_OK);
     expect(end(s, 'D', ""), PAGES_OK);
@@ -260,6 +276,7 @@ static void tell(Story *s)
 
 static void sequences(void)
 {
+    // Seed 0 hands blocks out in order: every hole in the pictures is the story's own.
     Story s = {.pool = pages_pool(BLOCKS, 1, SLOTS, 1, 1, 0)};
     for (int b = 0; b < SEQUENCES; b++)
         s.tables[b] = pages_table(BLOCKS);
@@ -274,10 +291,12 @@ static void sequences(void)
 
 void experiment(const Options *o)
 {
+    options_only(o, "--experiment", "--experiment --seed");
     if (strcmp(o->experiment, "waste") == 0)
         waste(o);
-    else if (strcmp(o->experiment, "sequences") == 0)
+    else if (strcmp(o->experiment, "sequences") == 0) {
+        options_only(o, "--experiment sequences", "--experiment"); // nothing in it is random
         sequences();
-    else
+    } else
         refuse(EXIT_USAGE, "--experiment: expected waste or sequences, got \"%s\"", o->experiment);
 }

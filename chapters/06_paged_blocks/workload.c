@@ -95,7 +95,8 @@ static void remove_hole(Arena *a, long i)
         a->holes[i] = a->holes[i + 1];
 }
 
-// The address of `size` tokens in the first hole that is large enough, or -1.
+// The address of `size` tokens in the first hole that is large enough, or -1. The holes stand in
+// the order of their addresses: pieces crowd at the start, large holes stay at the end.
 static long arena_take(Arena *a, long size)
 {
     for (long i = 0; i < a->count; i++)
@@ -153,7 +154,8 @@ typedef struct {
     Tally tally;
 } Server;
 
-// The tokens that a request asks for in order to hold `tokens`.
+// The tokens that a request asks for in order to hold `tokens`. The less a scheme knows of what
+// will come, the more it must take; paged knows nothing either, and takes T - 1 too many at most.
 static long asks(const Server *s, const Request *r, long tokens)
 {
     long room = 1;
@@ -193,6 +195,7 @@ static bool reserve(Server *s, Request *r, long tokens)
 {
     if (s->how != ROOM_PAGED)
         return tokens <= r->room || move_out(s, r, tokens);
+    // The pages take a new block only where the last one is full.
     Tensor fresh = tensor_slice(s->tokens, 2, 0, tokens - r->table.len); // [1, 1, n, 1]
     PagesStatus status = pages_append(&s->pool, &r->table, fresh, fresh);
     CHECK(status != PAGES_TABLE_FULL, "a request of %ld tokens", tokens);
@@ -289,7 +292,8 @@ static void decode(Server *s)
     }
 }
 
-// Where every token of the memory is in this step.
+// Where every token of the memory is in this step: held, or reserved inside of a request's room
+// (internal waste), or free. What is free is external waste where its pieces are too small.
 static void measure(Server *s, const Request *waiting)
 {
     long used = 0, later = 0, never = 0, running = 0, entries = 0, left = free_tokens(s);
@@ -344,7 +348,7 @@ static void open_memory(Server *s, long T)
     s->pool = pages_pool(MEMORY / T, 1, T, 1, 1, 0);
     s->tokens = tensor_new(SHAPE(1, 1, LONGEST, 1));
     for (long i = 0; i < REQUESTS; i++)
-        s->requests[i].table = pages_table(LONGEST / T + 1);
+        s->requests[i].table = pages_table(LONGEST / T + 1); // long enough: only the pool runs out
 }
 
 // What was reserved must be back: a token that is missing would be a leak.
@@ -366,6 +370,7 @@ Tally workload_serve(uint64_t seed, Room how, long T)
     for (long gone = 0; gone < REQUESTS; s.tally.steps++) {
         admit(&s, s.tally.steps);
         decode(&s);
+        // Looked at when it is fullest: after the new tokens, before anybody leaves.
         measure(&s, first_waiting(&s, s.tally.steps));
         gone += let_go(&s);
         CHECK(s.tally.steps < LONGEST * REQUESTS / 16, "%ld requests stay", REQUESTS - gone);

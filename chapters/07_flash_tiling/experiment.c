@@ -57,6 +57,7 @@ static Cost run_chapter(Tensor out, Tensor q, Tensor k, Tensor v, bool causal, T
     Tensor lse = tensor_new(SHAPE(1, 1, q.shape[0]));
     Mask mask = mask_rule(causal, M);
     Trace trace = {.quiet = true};
+    // From here on: what is allocated is scratch, what is moved is attention's own.
     long live = tensor_live_bytes();
     counts = (Counts){0};
     tensor_reset_peak();
@@ -87,7 +88,7 @@ static Formula count_on_paper(long N, long D, bool causal, long R, long C)
     for (long i = 0; i < N; i += R) {
         long seen = causal ? least(i + R, N) : N;     // keys up to the tile's last query
         long tiles = (seen + C - 1) / C, all = (N + C - 1) / C;
-        f.read += least(tiles * C, N) * 2 * D;
+        f.read += least(tiles * C, N) * 2 * D;        // K and V; the last tile may be cut short
         f.tiles += tiles;
         f.skipped += all - tiles;
     }
@@ -95,7 +96,8 @@ static Formula count_on_paper(long N, long D, bool causal, long R, long C)
 }
 
 // Bytes of chapter 06, which is the dense computation of 01 to 06 behind the same append: each of
-// its steps reads its inputs from slow memory and writes its result there.
+// its steps reads its inputs from slow memory and writes its result there: Q, K -> S, S -> S twice,
+// S -> P and the log-sum-exp, P, V -> O. That is 8 N M floats of S and P.
 static long naive_bytes(long N, long D)
 {
     long scores = 2 * N * D + N * N, scaled = 2 * N * N, masked = 2 * N * N;
@@ -103,7 +105,8 @@ static long naive_bytes(long N, long D)
     return 4 * (append + scores + scaled + masked + weights + output);
 }
 
-// The bytes of fast memory that attention.h promises for a tile, with Dv = D.
+// The bytes of fast memory that attention.h promises for a tile, with Dv = D. [R, D] comes four
+// times: Q, what one tile adds, the output so far, and that of a second part; [C, D] for K and V.
 static long scratch_bytes(long D, long R, long C)
 {
     return 4 * (4 * R * D + 2 * C * D + R * C + 2 * R * STATE_SIZE);
@@ -119,6 +122,7 @@ static long run_case(long N, long D, bool causal, long R, long C, Formula *f, lo
     *f = count_on_paper(N, D, causal, R, C);
     *scratch = cost.scratch;
     long read = 4 * (f->append / 2 + f->read), written = 4 * (f->append / 2 + f->write);
+    // Equal, not near: one float off is a copy forgotten, or made twice.
     CHECK(cost.counts.read_bytes == read, "%ld bytes read, the formula says %ld",
           cost.counts.read_bytes, read);
     CHECK(cost.counts.written_bytes == written, "%ld bytes written, the formula says %ld",
@@ -148,6 +152,7 @@ static void print_case(long N, long D, bool causal, long R, long C)
 static void print_cases(long D, bool causal)
 {
     static const long sizes[] = {64, 128, 256, 512};
+    // 16,64 and 64,16 have the same area: which of its sides counts?
     static const long tiles[][2] = {{8, 8}, {16, 16}, {32, 32}, {64, 64}, {16, 64}, {64, 16}};
     printf("-- io: bytes moved, one head, N = M, D = %ld, %s --\n", D,
            causal ? "causal" : "no mask");
@@ -203,6 +208,12 @@ static void io(void)
 
 // --- ulps ----------------------------------------------------------------------------------
 
+// On paper it is all the same where the division stands and how the keys are grouped:
+//
+//     O = sum of (p[j] / l) V[j] = (sum of p[j] V[j]) / l = (sum of sums of p[j] V[j]) / l
+//
+// In float32 every sign rounds, and each of the variants below rounds elsewhere. They begin with
+// the same scores, so that nothing else tells them apart.
 enum { ROWS = 256, KEYS = 256, WIDTH = 64 }; // N, M, D = Dv
 
 // One row's scores, and what its result is made of.
@@ -268,7 +279,7 @@ static void divide_all(float *x, long n, float sum)
         x[i] /= sum;
 }
 
-// Chapters 01 to 06: the weights are divided, then mixed.
+// Chapters 01 to 06: the weights are divided, then mixed.    O = sum of (p[j] / l) V[j]
 static void dense(float *out, const ScoreRow *r)
 {
     float sum = weigh(r, 0, KEYS, largest(r->s, 0, KEYS, -INFINITY));
@@ -277,6 +288,7 @@ static void dense(float *out, const ScoreRow *r)
 }
 
 // Mixed, then divided: one rounding an output in place of one a weight.
+//     O = (sum of p[j] V[j]) / l
 static void late_division(float *out, const ScoreRow *r)
 {
     float sum = weigh(r, 0, KEYS, largest(r->s, 0, KEYS, -INFINITY));
@@ -285,6 +297,7 @@ static void late_division(float *out, const ScoreRow *r)
 }
 
 // Summed by tile, the row's maximum known beforehand: nothing is ever rescaled.
+//     O = sum over the tiles of (sum over the tile's keys of (p[j] / l) V[j])
 static void tile_sums(float *out, const ScoreRow *r)
 {
     float sum = weigh_tiles(r, largest(r->s, 0, KEYS, -INFINITY));
@@ -320,6 +333,7 @@ static void rescale_divided(float *out, const ScoreRow *r)
 }
 
 // The keys from:to as attention.c walks them: maximum, sum and output rescaled, not divided.
+//     l = exp(m' - m) l' + sum of p[j],    acc = exp(m' - m) acc' + sum of p[j] V[j]
 static void walk(Tensor state, Tensor acc, const ScoreRow *r, long from, long to)
 {
     float part[WIDTH], *st = state.data;
@@ -335,7 +349,8 @@ static void walk(Tensor state, Tensor acc, const ScoreRow *r, long from, long to
     }
 }
 
-// All of it, in `parts` of the keys that are walked apart and merged.
+// All of it, in `parts` of the keys that are walked apart and merged. Each part has a maximum of
+// its own: only the merge brings them to the same one.
 static void online_parts(float *out, const ScoreRow *r, long parts)
 {
     Tensor state = tensor_new(SHAPE(1, STATE_SIZE)), acc = tensor_new(SHAPE(1, WIDTH));
@@ -384,7 +399,8 @@ static void fill_scores(Trial *t)
         }
 }
 
-// One row in float64, from the float32 inputs on.
+// One row in float64, from the float32 inputs on. It rounds 2^29 times more finely than float32,
+// so that the order of its own sums does not matter here.
 static void exact_row(const Trial *t, long i, double *out)
 {
     double s[KEYS], max = -INFINITY, sum = 0;
@@ -416,7 +432,8 @@ static void compute(Tensor out, const Trial *t, Variant variant, long C)
     }
 }
 
-// One variant as a line: against dense in ulps, against float64 as a difference.
+// One variant as a line: against dense in ulps, against float64 as a difference. Two answers to
+// "how far": ulps count the floats in between, and near 0 there are very many of them.
 static void print_variant(const char *name, const Trial *t, Tensor out)
 {
     long differ = 0, most = 0, n = tensor_count(out);
@@ -521,9 +538,11 @@ static void ulps(const Options *o)
 
 void experiment(const Options *o)
 {
-    if (strcmp(o->experiment, "io") == 0)
+    options_only(o, "--experiment", "--experiment --seed");
+    if (strcmp(o->experiment, "io") == 0) {
+        options_only(o, "--experiment io", "--experiment"); // bytes do not depend on the numbers
         io();
-    else if (strcmp(o->experiment, "ulps") == 0)
+    } else if (strcmp(o->experiment, "ulps") == 0)
         ulps(o);
     else
         refuse(EXIT_USAGE, "--experiment: expected io or ulps, got \"%s\"", o->experiment);

@@ -9,7 +9,8 @@
 
 #include <stdio.h>
 
-// s[j] = scale * sum over d of q[d] k[j,d], masked
+// s[j] = scale * sum over d of q[d] k[j,d], masked. Scores are what they were in chapter 01, to
+// the bit; what is new begins with the softmax.
 static float score(const ExplainedRow *r, long j)
 {
     const float *q = row(tensor_at(tensor_at(r->in->q, 0), r->h), r->i), *k = explain_key(r, j);
@@ -44,7 +45,8 @@ static void print_tile_scores(const ExplainedRow *r, const float *s, long from, 
     }
 }
 
-// The tile's scores become weights relative to the new maximum; returns their sum.
+// The tile's scores become weights relative to the new maximum; returns their sum. A masked key
+// adds exp(-inf) = 0, exactly. The division by the row's sum is still to come.
 static float weigh_tile(float *s, long from, long to, float base)
 {
     float sum = 0.0f;
@@ -57,6 +59,9 @@ static float weigh_tile(float *s, long from, long to, float base)
 }
 
 // m = max(m', scores),  l = exp(m' - m) l' + sum of exp(score - m)
+//
+// Milakov and Gimelshein's algorithm 3, a tile at a time. Before the first tile m' is -inf, and
+// exp(-inf) = 0 makes the empty past weigh nothing.
 static void fold_sum(float *state, float *s, long from, long to)
 {
     float max = state[STATE_MAX], old_sum = state[STATE_SUM];
@@ -76,6 +81,9 @@ static void fold_sum(float *state, float *s, long from, long to)
 }
 
 // acc[d] = exp(m' - m) acc[d] + sum over the tile of weight[j] V[j,d]
+//
+// The tile's part is summed by itself and then added, as attention.c does it: another order would
+// be the same on paper, and other bits.
 static void fold_acc(const ExplainedRow *r, float *acc, float rescale, const float *s, long from,
                      long to)
 {
@@ -93,6 +101,9 @@ static void fold_acc(const ExplainedRow *r, float *acc, float rescale, const flo
 }
 
 // state: [1, STATE_SIZE]    acc: [1, Dv]    s: [M], a tile's scores and then its weights
+//
+// From tile to tile only state and acc are carried. (s has room for M because the dense answer
+// needs it afterwards; here no more than C of it are in use at a time.)
 static void walk_tiles(const ExplainedRow *r, Tensor state, Tensor acc, float *s, long C)
 {
     state_clear(state, acc);
@@ -114,6 +125,7 @@ static void walk_tiles(const ExplainedRow *r, Tensor state, Tensor acc, float *s
 
 // The whole row at once, divided before it is mixed, as in chapters 01 to 06. Returns the
 // log-sum-exp.
+//     O[d] = sum over j of (exp(s[j] - max) / sum) V[j,d],    L = max + log(sum)
 static float dense_row(const ExplainedRow *r, float *s, float *out)
 {
     float max = -INFINITY, sum = 0.0f;
