@@ -13,7 +13,8 @@ COMMON   := $(wildcard common/*.c)
 STANDARD := -std=c11 -g -ffp-contract=off
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS   ?= -O2
-Q        := $(if $(V),,@)# make V=1 shows the whole commands
+Q        := $(if $(V),,@)# make V=1 shows the whole commands, make -s nothing
+SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
 # --- for readers ---------------------------------------------------------------------------------
 
@@ -51,12 +52,19 @@ test: all tools tests                   ## every check; ends with N passed, N fa
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
 
+fuzz: build/fuzz/fuzz_npy               ## feed the .npy reader noise: make fuzz RUNS=1000000
+	@mkdir -p build/fuzz/corpus
+	build/fuzz/fuzz_npy -runs=$(or $(RUNS),200000) -seed=1 -max_len=512 -close_fd_mask=2 build/fuzz/corpus
+build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON)
+	@mkdir -p $(@D)
+	clang $(STANDARD) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -lm
+
 TOOLS := compare oracle make_arrays expect
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
 tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real have-cmocka have-cjson
 
-.PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants tools tests
+.PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
 .PHONY: have-cmocka have-cjson sanitized-tests
 
 # --- how things are built ------------------------------------------------------------------------
@@ -67,24 +75,24 @@ tests: build/tests/property build/tests/model_pages build/tests/real have-cmocka
 number = $(firstword $(subst _, ,$(1)))
 define variant
 build/$(1)/obj/%.o: %.c
-	@mkdir -p $$(@D) && echo "cc    $$<"
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$<"
 	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -MMD -MP -c -o $$@ $$<
 $(foreach c,$(CHAPTERS),
 build/$(1)/$(c): $(patsubst %.c,build/$(1)/obj/%.o,$(wildcard chapters/$(c)/*.c) $(COMMON))
-	@echo "link  $$@"
+	@$$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ -lm
 build/$(1)/obj/book/$(call number,$(c)).o: chapters/$(c)/attention.c
-	@mkdir -p $$(@D) && echo "cc    $$< as attention_$(call number,$(c))"
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< as attention_$(call number,$(c))"
 	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -Dattention=attention_$(call number,$(c)) -MMD -MP -c -o $$@ $$<)
 
 $(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c tests/book.c $(BESIDE)) \
     $(foreach c,$(CHAPTERS),build/$(1)/obj/book/$(call number,$(c)).o) \
     $(patsubst %.c,build/$(1)/obj/%.o,tests/oracle.c tests/comparer.c $(COMMON))
-	@mkdir -p $$(@D) && echo "link  $$@"
+	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ -lm
 $(foreach t,compare oracle make_arrays expect model_pages real onnx $(UNITS),
 $(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
-	@mkdir -p $$(@D) && echo "link  $$@"
+	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) -lm)
 endef
 
@@ -96,10 +104,12 @@ MAIN_oracle  := tests/oracle_main.c
 WITH_oracle  := tests/oracle.c
 WITH_compare := tests/comparer.c
 WITH_real    := tests/comparer.c
+WITH_onnx    := tests/comparer.c
 WITH_unit_oracle  := tests/oracle.c
 WITH_unit_compare := tests/comparer.c
 WITH_unit_cache   := $(CACHE)
 WITH_unit_pages   := $(PAGES)
+WITH_unit_numerics := $(addprefix chapters/07_flash_tiling/,attention.c pages.c merge.c tiles.c)
 WITH_model_pages  := $(PAGES)
 LIBS_onnx    := -lcjson
 

@@ -458,8 +458,6 @@ Tensor npy_read_tensor(const char *path)
     Npy npy = npy_read(path);
     if (npy.kind != 'f')
         refuse(EXIT_INPUT, "%s: expected floats, got dtype '%c%d'", path, npy.kind, npy.bytes);
-    if (npy.bytes != 4)
-        fprintf(stderr, "note: %s: float%d converted to float32\n", path, npy.bytes * 8);
     Tensor t = tensor_new(npy.axes, npy.shape);
     // The usual file is copied bit by bit, NaN payloads and all.
     if (npy.bytes == 4 && !npy.big_endian && !npy.fortran)
@@ -467,6 +465,8 @@ Tensor npy_read_tensor(const char *path)
     else
         for (long i = 0; i < npy.count; i++)
             t.data[i] = to_float(path, &npy, i);
+    if (npy.bytes != 4)
+        fprintf(stderr, "note: %s: float%d converted to float32\n", path, npy.bytes * 8);
     npy_free(&npy);
     return t;
 }

@@ -2,6 +2,7 @@
 
 #include "fail.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -140,7 +141,8 @@ static long read_long(const char *flag, const char *text, long least, long most)
     char *end;
     errno = 0;
     long n = strtol(text, &end, 10);
-    if (end == text || *end || errno || n < least || n > most || text[0] == ' ' || text[0] == '+')
+    bool digits = isdigit((unsigned char)text[0]) || text[0] == '-'; // strtol would skip spaces
+    if (!digits || end == text || *end || errno || n < least || n > most)
         refuse(EXIT_USAGE, "%s: expected a whole number from %ld to %ld, got \"%s\"", flag, least,
                most, text);
     return n;
@@ -150,7 +152,7 @@ static float read_float(const char *flag, const char *text)
 {
     char *end;
     float x = strtof(text, &end);
-    if (end == text || *end || !isfinite(x) || text[0] == ' ')
+    if (end == text || *end || !isfinite(x) || isspace((unsigned char)text[0]))
         refuse(EXIT_USAGE, "%s: expected a finite number, got \"%s\"", flag, text);
     return x;
 }
@@ -338,6 +340,10 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
         i = read_flag(o, argc, argv, i);
     o->has_scale = options_given(o, "--scale");
     read_print(o);
+    bool weights = o->print == PRINT_WEIGHTS;
+    if (!(chapter->takes & MAKES_SCORES) && (weights || o->heat))
+        refuse(EXIT_USAGE, "%s does not apply to %s: it never holds the weights",
+               weights ? "--print weights" : "--heat", chapter->name);
     read_explain(o);
     read_config(o);
     check_sources(o);

@@ -88,6 +88,15 @@ sanitizers() {
     done
 }
 
+fuzzing() {
+    sh tests/have.sh libfuzzer || { echo "skip - fuzzing: libFuzzer is not here (make setup)"; return; }
+    if make -s fuzz RUNS=50000 > "$work/log" 2>&1; then
+        echo "ok - the .npy reader: 50000 files of noise, no crash, no leak"
+    else
+        echo "not ok - the .npy reader: $(grep -m 1 -E 'ERROR|error' "$work/log")"
+    fi
+}
+
 memory() {
     command -v valgrind > /dev/null || { echo "skip - valgrind is not here (make setup)"; return; }
     watched valgrind 'valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 -q' build/cpu
@@ -118,3 +127,4 @@ done
 alone
 sanitizers
 memory
+fuzzing

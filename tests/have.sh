@@ -2,6 +2,16 @@
 
 compiles() { printf '%s\n' "$1" | ${CC:-cc} -E -x c - > /dev/null 2>&1; }
 
+links() { # compiler, flag, program
+    command -v "$1" > /dev/null 2>&1 || return 1
+    folder=$(mktemp -d) || return 1
+    printf '%s\n' "$3" > "$folder/a.c"
+    "$1" "$2" -o "$folder/a" "$folder/a.c" > /dev/null 2>&1
+    code=$?
+    rm -rf "$folder"
+    return $code
+}
+
 case ${1:-} in
 cmocka.h) compiles '#include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +23,10 @@ liblapacke.so.3)
     ldconfig -p 2> /dev/null | grep -q liblapacke ||
         ls /usr/lib/*/liblapacke.so.3 /opt/homebrew/opt/lapack/lib/liblapacke.dylib > /dev/null 2>&1 ;;
 numpy) sh "$(dirname "$0")/python.sh" > /dev/null ;;
-libasan)
-    echo 'int main(void) { return 0; }' > "${TMPDIR:-/tmp}/have-asan.$$.c" &&
-        gcc -fsanitize=address,undefined -o "${TMPDIR:-/tmp}/have-asan.$$" \
-            "${TMPDIR:-/tmp}/have-asan.$$.c" > /dev/null 2>&1
-    code=$?
-    rm -f "${TMPDIR:-/tmp}/have-asan.$$" "${TMPDIR:-/tmp}/have-asan.$$.c"
-    exit $code ;;
+libasan) links gcc -fsanitize=address,undefined 'int main(void) { return 0; }' ;;
+libfuzzer) links clang -fsanitize=fuzzer,address \
+    '#include <stddef.h>
+     int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+     int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) { return !data && size; }' ;;
 *) command -v "$1" > /dev/null 2>&1 ;;
 esac

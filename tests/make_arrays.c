@@ -289,7 +289,8 @@ static void make_raw(FILE *f, const Request *r)
 {
     want_words(r, 5, 5);
     const char *text = r->words[3];
-    uint64_t length = strcmp(r->words[2], "-") == 0 ? strlen(text) : strtoull(r->words[2], NULL, 10);
+    bool true_length = strcmp(r->words[2], "-") == 0;
+    uint64_t length = true_length ? strlen(text) : strtoull(r->words[2], NULL, 10);
     write_head(f, (int)read_long(r->words[0]), (int)read_long(r->words[1]), length, text);
     for (long i = read_long(r->words[4]); i > 0; i--)
         fputc(0, f);

@@ -18,6 +18,7 @@ units() {
     sh tests/have.sh cmocka.h || { echo "skip - unit tests: cmocka is not here (make setup)"; return; }
     for test in tests/unit_*.c; do
         program=$(basename "$test" .c)
+        [ -x "build/tests/$program" ] || { echo "not ok - $program was not built"; continue; }
         "build/tests/$program" 2>&1 | sed "s/^\(ok\|not ok\) [0-9]* - /\1 - $program: /"
     done
 }

@@ -184,12 +184,14 @@ static void test_growth_in_leaps(void **state)
     (void)state;
     Cache c = cache_new(B, G, 0, D, DV, CACHE_GROW, LAYOUT_HEADS);
     expect_cache(&c, 0);
-    append(&c, 0, 5);
-    assert_int_equal(c.capacity, 8);
+    append(&c, 0, 1);
+    assert_int_equal(c.capacity, 1);
     assert_int_equal(c.copied_bytes, 0); // nothing was held yet
+    append(&c, 1, 5);
+    assert_int_equal(c.capacity, 8);
     append(&c, 5, 33);
     assert_int_equal(c.capacity, 64);
-    assert_int_equal(c.copied_bytes, 5 * B * G * (D + DV) * 4);
+    assert_int_equal(c.copied_bytes, (1 + 5) * B * G * (D + DV) * 4);
     expect_cache(&c, 33);
     cache_free(&c);
 

@@ -136,7 +136,8 @@ static void read_beyond_padding(const char *unused)
 {
     (void)unused;
     size_t bytes = PAGE_FLOATS * sizeof(float);
-    float *memory = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    float *memory = mmap(NULL, 2 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                         -1, 0);
     CHECK(memory != MAP_FAILED && mprotect((char *)memory + bytes, bytes, PROT_NONE) == 0,
           "no memory to forbid");
     Tensor q = tensor_new(SHAPE(1, 1, 2, 1)), k = tensor_new(SHAPE(1, 1, 3, 1));
@@ -166,7 +167,7 @@ static void test_17_hidden_values_are_not_read(void **unused)
         fail_msg("ended with %d: %s", status, text);
 }
 
-// --- 25: the error of a long sum ------------------------------------------------------------------
+// --- 25: the error of a long sum ---------------------------------------------------------------
 
 // One query that sees M keys alike, each with the value 0.1: how far the output is off.
 static double error_of(long M, long C)
@@ -197,7 +198,7 @@ static void test_25_the_error_grows_with_the_tiles(void **unused)
     assert_true(error_of(100000, 100000) > 0.1 * 0x1p-24 * 640);
 }
 
-// --- 41: offsets beyond 2^31 ----------------------------------------------------------------------
+// --- 41: offsets beyond 2^31 -------------------------------------------------------------------
 
 // Two rows that lie 2^32 + 2^31 floats apart, in 24 GiB of addresses of which only the pages
 // touched become memory. An offset kept in an int of either sign misses the second row.

@@ -269,8 +269,9 @@ static void read_pair(const char *text)
 
 static void test_two_sizes(void **state)
 {
-    static const char *const wrong[] = {"16", "16,", ",16", "0,3", "1,0", "1,2,3", "x,3", "1, 3",
-                                        "1 ,3", "1;3", "", "11111111111111111111111111111111,1"};
+    static const char *const wrong[] = {"16,", ",16", "0,3", "1,0", "1,2,3", "x,3", "1, 3", "1 ,3",
+                                        "11111111111111111111111111111111,1"};
+    static const char *const alone[] = {"16", "1;3", ""};
     char text[CHILD_TEXT];
     long r, c;
     (void)state;
@@ -282,6 +283,9 @@ static void test_two_sizes(void **state)
             fail_msg("taken: \"%s\"", wrong[i]);
         expect_words(text, "--tile: expected ");
     }
+    for (int i = 0; i < COUNT(alone); i++)
+        expect_refused(read_pair, alone[i], EXIT_USAGE,
+                       "--tile: expected two sizes joined by a comma, got \"");
 }
 
 // --- help -------------------------------------------------------------------------------
@@ -318,6 +322,8 @@ static void test_help(void **state)
     expect_words(text, "\n  --block-size T       tokens in a block\n");
     expect_words(text, "\n  --experiment NAME    waste|speed\n");
     expect_words(text, "Default: causal.");
+    expect_absent(text, "(null)"); // --bk, --bv and --bo stand in the line of --bq
+    expect_absent(text, "\n  --bk");
     expect_words(text, "Configurations: gpt2-small gpt2-large llama-7b llama-70b mistral-7b "
                        "qwen2.5-0.5b.\n");
     expect_words(text, "Exit: 0 good, 1 a comparison failed, 2 usage, 3 bad input file, "
@@ -348,6 +354,14 @@ static void test_help_anywhere(void **state)
 
 // --- built-in inputs --------------------------------------------------------------------
 
+static void expect_shape(Tensor t, long b, long h, long n, long d)
+{
+    const long shape[] = {b, h, n, d};
+    assert_int_equal(t.axes, 4);
+    for (int a = 0; a < 4; a++)
+        assert_int_equal(t.shape[a], shape[a]);
+}
+
 static void expect_sizes(const Input *in, const long *sizes)
 {
     const long got[] = {in->B, in->H, in->G, in->N, in->M, in->P, in->D, in->Dv};
@@ -355,6 +369,9 @@ static void expect_sizes(const Input *in, const long *sizes)
     for (int i = 0; i < COUNT(got); i++)
         if (got[i] != sizes[i])
             fail_msg("%s: expected %ld, got %ld", letters[i], sizes[i], got[i]);
+    expect_shape(in->q, in->B, in->H, in->N, in->D);
+    expect_shape(in->k, in->B, in->G, in->M, in->D);
+    expect_shape(in->v, in->B, in->G, in->M, in->Dv);
 }
 
 // In the order B, H, G, N, M, P, D, Dv.
@@ -620,6 +637,7 @@ static void test_refused_files(void **state)
          "3 heads do not share a hidden size of 8 evenly; --dim D sets the head size"},
         {"--x 3x8.npy --wq 3x4.npy", EXIT_INPUT,
          "3x4.npy: --wq expects [8 x 8], got 2 axes, the first two 3 x 4"},
+        {"--x 3x8.npy --wq 8x4.npy", EXIT_INPUT, "8x4.npy: --wq expects [8 x 8]"},
         {"--x 3x8.npy --wk 8x8.npy", EXIT_INPUT, "8x8.npy: --wk expects [4 x 8]"},
         {"--x 3x8.npy --wk identity", EXIT_USAGE,
          "--wk identity: expected a square matrix, this one is [4 x 8]"},
@@ -687,7 +705,8 @@ static void test_projected_from_files(void **state)
     save_shape("2x3x8.npy");
     save_shape("4x8.npy");
     save_shape("4.npy");
-    Input in = read_input(&o, "--x 2x3x8.npy --wk 4x8.npy --bk 4.npy --wv 4x8.npy");
+    save_shape("8x8.npy");
+    Input in = read_input(&o, "--x 2x3x8.npy --wk 4x8.npy --bk 4.npy --wv 4x8.npy --wo 8x8.npy");
     EXPECT_SIZES(&in, 2, 4, 2, 3, 3, 0, 2, 2);
     input_project_kv(&in, 0, 3);
     // x = 24 ... 31 (batch 1, token 0), w = 0 ... 7: the sum of e (24 + e) is 24 * 28 + 140
@@ -695,6 +714,13 @@ static void test_projected_from_files(void **state)
     // w = 24 ... 31: the sum of squares from 24 to 31, and b = 3
     assert_true(element(in.k, 1, 1, 0, 1) == 6092 + 3);
     assert_true(element(in.v, 1, 1, 0, 1) == 6092);
+    // W_O's row o sums to 8 * 8o + 28
+    Tensor out = tensor_new(SHAPE(2, 4, 3, 2));
+    tensor_fill(out, 1);
+    input_combine(&in, out, 0, 3);
+    for (long j = 0; j < 8; j++)
+        assert_true(row(tensor_at(in.result, 1), 2)[j] == (float)(64 * j + 28));
+    tensor_free(&out);
     input_free(&in);
 
     save_shape("3x8.npy");
@@ -733,6 +759,9 @@ static void test_configuration(void **state)
     Input in = read_input(&o, "--config qwen2.5-0.5b --n 2");
     EXPECT_SIZES(&in, 1, 14, 2, 2, 2, 0, 64, 64);
     assert_int_equal(in.x.shape[2], 896);
+    input_free(&in);
+    in = read_input(&o, "--config qwen2.5-0.5b --n 2 --hidden 10"); // D is not 10 / 14
+    EXPECT_SIZES(&in, 1, 14, 2, 2, 2, 0, 64, 64);
     input_free(&in);
     in = read_input(&o, "--config qwen2.5-0.5b --n 2 --heads 3 --kv-heads 1 --dim 2 --hidden 5");
     EXPECT_SIZES(&in, 1, 3, 1, 2, 2, 0, 2, 2);
@@ -981,11 +1010,11 @@ static void test_linear(void **state)
     assert_int_equal(tensor_live_bytes(), 0);
 }
 
-// Sums run in index order: (1e8 + 1) - 1e8 is 0 in float32, 1e8 - 1e8 + 1 would be 1.
+// Sums run in index order: (1 + 1e8) - 1e8 is 0 in float32, from the other end it is 1.
 static void test_order_of_sums(void **state)
 {
     (void)state;
-    Tensor x = matrix(1, 3, (float[]){1e8f, 1, -1e8f}), y = tensor_new(SHAPE(1, 1));
+    Tensor x = matrix(1, 3, (float[]){1, 1e8f, -1e8f}), y = tensor_new(SHAPE(1, 1));
     Linear l = {.w = matrix(1, 3, (float[]){1, 1, 1})};
     linear(y, x, l);
     assert_true(y.data[0] == 0);

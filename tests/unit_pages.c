@@ -184,6 +184,8 @@ static void test_shuffled_pool(void **state)
         Pool pool = pages_pool(16, G, 1, D, DV, i < 2 ? 7 : 8);
         expect_pool(&pool, 0);
         assert_int_equal(pages_allocate(&pool, 16, ids[i]), PAGES_OK);
+        for (long id = 0; id < 16; id++)
+            assert_int_equal(pool.owners[id], 1);
         pages_free_pool(&pool);
     }
     for (long i = 0; i < 16; i++) {

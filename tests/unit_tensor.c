@@ -87,6 +87,8 @@ static void test_no_elements(void **state)
     (void)state;
     Tensor t = tensor_new(SHAPE(2, 0, 3)), other = tensor_new(SHAPE(2, 0, 3));
     assert_int_equal(tensor_count(t), 0);
+    assert_int_equal(t.stride[0], 3); // as if the 0 were a 1
+    assert_int_equal(t.stride[1], 3);
     assert_int_equal(tensor_live_bytes(), 0);
     tensor_fill(t, 1);
     tensor_copy(t, other);
