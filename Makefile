@@ -48,7 +48,7 @@ $(foreach c,$(CHAPTERS),verify-$(firstword $(subst _, ,$(c)))): verify-%: all to
 # --- checks --------------------------------------------------------------------------------------
 
 test: all tools tests                   ## every check; ends with N passed, N failed, N skipped
-	@sh tests/run.sh
+	@MAKE='$(MAKE)' sh tests/run.sh
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
 
@@ -62,10 +62,16 @@ build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON)
 TOOLS := compare oracle make_arrays expect
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
 tools: $(TOOLS:%=build/tests/%)
-tests: build/tests/property build/tests/model_pages build/tests/real have-cmocka have-cjson
+tests: build/tests/property build/tests/model_pages build/tests/real
+units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: have-cmocka have-cjson sanitized-tests
+.PHONY: units sanitized-tests
+
+# `make -j setup run` must not compile while the compiler is being installed.
+ifneq ($(filter setup,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 # --- how things are built ------------------------------------------------------------------------
 
@@ -122,10 +128,5 @@ $(eval $(call variant,clang-O3,clang,-O3,build/clang-O3/tests))
 $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
-
-# Where a library is missing, its tests are not built, and tests/run.sh says that it skips them.
-has = $(shell sh tests/have.sh $(1) && echo yes)
-have-cmocka: $(if $(call has,cmocka.h),$(UNITS:%=build/tests/%))
-have-cjson: $(if $(call has,cjson/cJSON.h),build/tests/onnx)
 
 -include $(wildcard build/*/obj/*/*.d build/*/obj/*/*/*.d)

@@ -1,6 +1,7 @@
 # The programs as a user meets them: arrays in files, flags on a command line, a result back.
 #
 #     BUILD=build/cpu TOOLS=build/tests sh tests/cli.sh
+#     sh tests/cli.sh KV calculator       only the checks with "KV calculator" in their names
 #
 # BUILD holds the seven chapters, TOOLS make_arrays, expect, compare and oracle. Every check
 # prints one line, `ok`, `not ok` or `skip`. The numbers in the names are those of the hard
@@ -23,7 +24,7 @@ masking="02_masking 03_multi_head 04_gqa 05_kv_cache 06_paged_blocks 07_flash_ti
 headed="03_multi_head 04_gqa 05_kv_cache 06_paged_blocks 07_flash_tiling"
 grouped="04_gqa 05_kv_cache 06_paged_blocks 07_flash_tiling"
 cached="05_kv_cache 06_paged_blocks 07_flash_tiling"
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 only=$*
 
 for program in $chapters; do
     [ -x "$build/$program" ] || { echo "cli.sh: no $build/$program: build it first" >&2; exit 2; }
@@ -42,6 +43,7 @@ command -v timeout >/dev/null && limit="timeout 20"
 check() {
     name=$1
     shift
+    case $name in *"$only"*) ;; *) return ;; esac
     if came=$("$@" 2>&1); then
         passed=$((passed + 1))
         echo "ok - $name"
@@ -52,6 +54,7 @@ check() {
 }
 
 skip() {
+    case $1 in *"$only"*) ;; *) return ;; esac
     skipped=$((skipped + 1))
     echo "skip - $1: $2"
 }
@@ -911,6 +914,14 @@ for program in $chapters; do
     check "the example of --help runs ($program)" pastes $program
 done
 
+# The sizes that model cards and papers print: 12 MiB and 2 GiB.
+sizes() {
+    run 05_kv_cache --size --config "$1" --context "$2"
+    ended_well && grep -q "^the model  *$3 " stdout || { grep '^the model' stdout; return 1; }
+}
+check "the KV calculator counts KV heads" sizes qwen2.5-0.5b 1024 12582912
+check "the KV calculator, multi-head" sizes llama-7b 4096 2147483648
+
 # --- what is printed -----------------------------------------------------------------------------
 
 # The weights of one head as a pattern, a letter a cell and / between rows: x may be seen (an
@@ -1190,4 +1201,4 @@ rm -rf left/*
 skip "84. no GPU, or not enough of its memory" "these are the programs for the processor"
 
 echo "cli: $passed passed, $failed failed, $skipped skipped"
-[ $failed = 0 ]
+[ $failed = 0 ] && [ $passed -gt 0 ]

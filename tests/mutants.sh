@@ -1,20 +1,28 @@
 # Seeded bugs: each entry of docs/BUGS.md is put into a copy of the sources, one at a time, and
 # the check that the entry names must turn red. A bug that nobody catches is a failure, and so is
-# an entry whose lines are no longer in the source, or which does not build.
+# an entry whose lines are no longer in the source, or which does not build, or whose check is
+# red (or missing) without the bug.
 #
 #     sh tests/mutants.sh            all
 #     sh tests/mutants.sh --some     every eighth, for make test
 #     sh tests/mutants.sh 12 13      these
 
 set -u
-root=$(pwd) tree=build/mutants/tree
+work=build/mutants
+tree=$work/tree # the sources and what is built from them, never mutated
 wanted=" $* "
-caught=0 missed=0
 export CMOCKA_MESSAGE_OUTPUT=TAP
+unset MAKEFLAGS MAKELEVEL # of a make that called us
 
-# Each entry of docs/BUGS.md as files in build/mutants/N: title, file, old, new, part, name.
+limit= # a bug may be a loop without end
+command -v timeout > /dev/null && limit="timeout 120"
+
+# --- the entries ---------------------------------------------------------------------------------
+
+# Each entry as files in build/mutants/N: title, file, old, new, part, name. A line of its diff
+# that begins with a blank stands in both, old and new.
 cut_entries() {
-    awk -v dir=build/mutants '
+    awk -v dir=$work '
         function put(what, text) { printf "%s", text > (to "/" what); close(to "/" what) }
         /^### [0-9]+\. / {
             n = $2 + 0; to = dir "/" n; system("mkdir -p " to)
@@ -23,27 +31,34 @@ cut_entries() {
         /^```diff/ { inside = 1; next }
         /^```/ && inside { inside = 0; put("old", old); put("new", new); next }
         inside && /^--- / { put("file", substr($0, 5) "\n"); next }
-        inside && /^-/ { old = old substr($0, 2) "\n" }
-        inside && /^\+/ { new = new substr($0, 2) "\n" }
+        inside && !/^\+/ { old = old substr($0, 2) "\n" }
+        inside && !/^-/ { new = new substr($0, 2) "\n" }
         /^Caught by `/ {
             split($0, words, "`"); put("part", words[2] "\n")
             name = $0; sub(/^[^:]*: */, "", name); put("name", name "\n")
         }' docs/BUGS.md
 }
 
-make_tree() {
-    rm -rf build/mutants
-    mkdir -p "$tree/build"
-    cut_entries
-    cp -Rp Makefile LICENSE README.md chapters common tests docs traces "$tree/"
-    cp -Rp build/cpu build/tests "$tree/build/"
-    [ -d ../shared ] && ln -s "$(cd .. && pwd)/shared" build/mutants/shared
+# The numbers of the entries that were asked for.
+pick_entries() {
+    for entry in $(ls $work | grep '^[0-9]' | sort -n); do
+        case $wanted in
+        *' --some '*) [ $((entry % 8)) = 1 ] || continue ;;
+        '  ') ;;
+        *" $entry "*) ;;
+        *) continue ;;
+        esac
+        echo "$entry"
+    done
 }
 
 # Puts the entry's new lines in the place of its old ones, which must stand there exactly once.
 mutate() { # entry, file
     awk -v old="$1/old" -v new="$1/new" '
-        function slurp(path, all, line) { while ((getline line < path) > 0) all = all line "\n"; return all }
+        function slurp(path, all, line) {
+            while ((getline line < path) > 0) all = all line "\n"
+            return all
+        }
         { text = text $0 "\n" }
         END {
             from = slurp(old); to = slurp(new); at = index(text, from)
@@ -52,55 +67,145 @@ mutate() { # entry, file
         }' "$2"
 }
 
-# Runs a part of the checks inside the tree.
-run_check() {
+# --- the parts -----------------------------------------------------------------------------------
+
+# What make must have built for a part. "ladder 07 --cut" are the rows that begin with 07 --cut,
+# "cli KV" the checks with KV in their names.
+targets_of() {
     case $1 in
-    ladder*) make -s all tools && sh tests/ladder.sh ${1#ladder} | sed 's/^not ok */not ok - /' ;;
-    property) make -s build/tests/property && build/tests/property 400 1 ;;
-    model) make -s build/tests/model_pages && build/tests/model_pages 20000 1 ;;
-    cli*) make -s all tools && sh tests/cli.sh ${1#cli} ;;
-    unit_*) make -s "build/tests/$1" && "build/tests/$1" ;;
-    *) echo "no such part: $1" ;;
-    esac 2>&1
+    ladder* | cli*) echo all tools ;;
+    property*) echo build/tests/property ;;
+    model) echo build/tests/model_pages ;;
+    unit_*) echo "build/tests/$1" ;;
+    *) echo "no-such-part-$1" ;;
+    esac
 }
 
-try() { # number
-    entry=build/mutants/$1
+# Builds a part and runs it, in this folder.
+run_part() {
+    make -s $(targets_of "$1") || { echo "it does not build"; return; }
+    case $1 in
+    ladder*) $limit sh tests/ladder.sh "${1#ladder }" ;;
+    property) $limit build/tests/property 400 1 ;;
+    model) $limit build/tests/model_pages 20000 1 ;;
+    cli*) $limit sh tests/cli.sh "${1#cli }" ;;
+    unit_*) $limit "build/tests/$1" ;;
+    esac
+}
+
+copy_of_tree() { # name
+    rm -rf "$work/$1" && cp -Rp "$tree" "$work/$1"
+}
+
+make_tree() {
+    rm -rf "$work"
+    mkdir -p "$tree/build"
+    cp -Rp Makefile LICENSE README.md chapters common tests docs "$tree/"
+    [ ! -d build/cpu ] || cp -Rp build/cpu "$tree/build/"
+    [ ! -d build/tests ] || cp -Rp build/tests "$tree/build/"
+}
+
+# --- what is tried -------------------------------------------------------------------------------
+
+# A part without any bug, which every bug that it is to catch is held against.
+try_clean() { # part's number
+    copy_of_tree "lane$1"
+    (cd "$work/lane$1" && run_part "$(cat "../part$1")") > "$work/part$1.log" 2>&1 < /dev/null
+    rm -rf "$work/lane$1"
+}
+
+# Is the check of that name among the lines `$3` of a log? As whole words: test_part is not
+# test_part_of_row.
+says() { # log, name, ok or not ok
+    grep "^$3 " "$1" | grep -qwF -- "$2"
+}
+
+# Has the check seen the bug? `stops with "TEXT"`: the program said so and reported no more.
+is_red() { # log, name
+    case $2 in
+    'stops with "'*'"') text=${2#*\"} && grep -qF -- "${text%\"}" "$1" ;;
+    *) says "$1" "$2" 'not ok' ;;
+    esac
+}
+
+is_green() { # log, name
+    case $2 in
+    'stops with "'*'"') ! is_red "$1" "$2" && grep -q '^ok ' "$1" ;;
+    *) says "$1" "$2" ok && ! says "$1" "$2" 'not ok' ;;
+    esac
+}
+
+verdict() { # entry, what went wrong or nothing
+    title="bug ${1##*/}, $(cat "$1/title")"
+    if [ -z "$2" ]; then
+        echo "ok - $title: caught by $(cat "$1/part"): $(cat "$1/name")"
+        : > "$1/caught"
+    else
+        echo "not ok - $title: $2"
+    fi
+}
+
+try() { # entry's number
+    entry=$work/$1 lane=$work/lane$1
     file=$(cat "$entry/file") part=$(cat "$entry/part") name=$(cat "$entry/name")
-    title="bug $1, $(cat "$entry/title")"
-    cp -p "$tree/$file" "$entry/kept"
-    if ! mutate "$root/$entry" "$tree/$file" > "$entry/mutated"; then
-        echo "not ok - $title: its lines do not stand once in $file"
-        missed=$((missed + 1))
+    clean=$work/$(cd "$work" && grep -lxF -- "$part" part[0-9]* | grep -v log).log
+    if ! is_green "$clean" "$name"; then
+        verdict "$entry" "$part has no check \"$name\" that is green without the bug"
         return
     fi
-    cp "$entry/mutated" "$tree/$file"
-    (cd "$tree" && run_check "$part") > "$entry/log"
-    if grep -qE '(error:|make: \*\*\*)' "$entry/log"; then
-        echo "not ok - $title: it does not build"
-        missed=$((missed + 1))
-    elif grep '^not ok' "$entry/log" | grep -qF -- "$name"; then
-        echo "ok - $title: caught by $part: $name"
-        caught=$((caught + 1))
+    copy_of_tree "lane$1"
+    if mutate "$entry" "$lane/$file" > "$entry/mutated"; then
+        cat "$entry/mutated" > "$lane/$file"
+        (cd "$lane" && run_part "$part") > "$entry/log" 2>&1 < /dev/null
+        if grep -q '^it does not build' "$entry/log"; then
+            verdict "$entry" 'it does not build'
+        elif is_red "$entry/log" "$name"; then
+            verdict "$entry" ''
+        else
+            verdict "$entry" "$part did not turn \"$name\" red; see $entry/log"
+        fi
     else
-        echo "not ok - $title: $part did not turn \"$name\" red"
-        grep -m 3 '^not ok' "$entry/log"
-        missed=$((missed + 1))
+        verdict "$entry" "its lines do not stand once in $file"
     fi
-    # a second later than the mutant, or make would keep the mutant's object
-    cp "$entry/kept" "$tree/$file"
-    find "$tree/build" -newer "$entry/mutated" -type f -name '*.o' -exec rm -f {} +
+    rm -rf "$lane"
+}
+
+# Runs `$1 WORD` for every word behind it, on as many processors as there are.
+in_lanes() {
+    what=$1 first=1
+    shift
+    lanes=$(getconf _NPROCESSORS_ONLN)
+    while [ "$first" -le "$lanes" ]; do
+        (n=0
+        for word; do
+            n=$((n + 1))
+            [ $((n % lanes + 1)) != "$first" ] || "$what" "$word"
+        done) &
+        first=$((first + 1))
+    done
+    wait
 }
 
 make_tree
-for entry in $(ls build/mutants | grep '^[0-9]' | sort -n); do
-    case $wanted in
-    *' --some '*) [ $((entry % 8)) = 1 ] || continue ;;
-    '  ') ;;
-    *" $entry "*) ;;
-    *) continue ;;
+cut_entries
+entries= skipped=0 have_cmocka=$(sh tests/have.sh cmocka.h && echo yes)
+for n in $(pick_entries); do
+    case $(cat $work/$n/part):$have_cmocka in
+    unit_*:)
+        echo "skip - bug $n, $(cat $work/$n/title): cmocka is not here (make setup)"
+        skipped=$((skipped + 1)) ;;
+    *) entries="$entries $n" ;;
     esac
-    try "$entry"
 done
-echo "mutants: $caught passed, $missed failed, 0 skipped"
-[ "$missed" = 0 ] && [ "$caught" -gt 0 ]
+parts=$(for n in $entries; do cat "$work/$n/part"; done | sort -u |
+    awk -v dir=$work '{ print > (dir "/part" NR); print NR }')
+targets=$(for n in $parts; do targets_of "$(cat "$work/part$n")"; done | sort -u)
+if ! (cd "$tree" && make -s $targets > /dev/null); then
+    echo 'not ok - mutants: the sources do not build without any bug'
+    exit 1
+fi
+in_lanes try_clean $parts
+in_lanes try $entries
+total=$(echo "$entries" | wc -w) caught=$(ls $work/[0-9]*/caught 2> /dev/null | wc -l)
+echo "mutants: $((caught)) passed, $((total - caught)) failed, $skipped skipped"
+[ "$caught" = "$total" ] && [ "$total" -gt 0 ]

@@ -12,6 +12,7 @@
 #include "oracle.h"
 
 #include "../chapters/07_flash_tiling/merge.h"
+#include "../common/count.h"
 #include "../common/npy.h"
 #include "../common/random.h"
 
@@ -873,6 +874,35 @@ static Outcome one_nan(Subject *s, int n)
     return o;
 }
 
+// Keys that are allowed and score -inf: a dead row without a mask. Its weights are 0, but 0 times
+// infinity would be NaN.
+static Outcome dead_scores(Subject *s, int n)
+{
+    Case c = with_own_kv(&s->c);
+    Outcome o = HOLDS;
+    c.q = copy_of(s->c.q);
+    c.scale = 1;
+    n = some_chapter(s, 1, &c);
+    tensor_fill(c.q, 1);
+    tensor_fill(c.k, -INFINITY);
+    tensor_fill(c.v, INFINITY);
+    tensor_fill(c.past_k, -INFINITY);
+    tensor_fill(c.past_v, NAN);
+    Result result = run_chapter(n, &c);
+    for (long i = 0; i < tensor_count(result.out); i++)
+        if (result.out.data[i] != 0.0f)
+            o = fails(s, "%02d: every score is -inf, and output %ld is %g", n, i,
+                      (double)result.out.data[i]);
+    for (long i = 0; i < tensor_count(result.lse); i++)
+        if (result.lse.data[i] != -INFINITY)
+            o = fails(s, "%02d: every score is -inf, and lse %ld is %g", n, i,
+                      (double)result.lse.data[i]);
+    result_free(&result);
+    tensor_free(&c.q);
+    free_own_kv(&c);
+    return o;
+}
+
 // --- the order of keys -------------------------------------------------------------------------
 
 // One axis in another order: y[.., i, ..] = x[.., order[i], ..]
@@ -1009,6 +1039,65 @@ static Outcome scratch(Subject *s, int n)
     return HOLDS;
 }
 
+// --- counts ------------------------------------------------------------------------------------
+
+// Pairs that are seen among the rows r to r + n of the mask and the keys j to end.
+static long pairs_seen(const Subject *s, long r, long n, long j, long end)
+{
+    long seen = 0;
+    for (long i = r; i < r + n; i++)
+        for (long key = j; key < end; key++)
+            seen += s->sees[i * s->keys + key];
+    return seen;
+}
+
+// 01 to 06 in one pass, a head: 2 N M D for Q K^T, N M for the scale, 5 N M for the softmax,
+// 2 Dv for each pair that is seen.
+static Outcome flops(Subject *s, int n)
+{
+    Case c = s->c;
+    long heads = c.B * c.H, all = heads * c.N * s->keys;
+    long want = (2 * c.D + 6) * all + 2 * c.Dv * pairs_seen(s, 0, heads * c.N, 0, s->keys);
+    c.prefill = c.N;
+    n = 1 + (int)random_below(&s->random, 6);
+    n = chapter_takes(n, &c) ? n : 4;
+    counts = (Counts){0};
+    Result r = run_chapter(n, &c);
+    result_free(&r);
+    if (counts.flops != want || counts.scores != all)
+        return fails(s, "%02d: counted %ld flops and %ld scores, not %ld and %ld", n, counts.flops,
+                     counts.scores, want, all);
+    return HOLDS;
+}
+
+// 07 computes a tile if any of its pairs is seen. It loads that tile's keys and values, and each
+// query once; storing the tokens in their blocks has read all of them once.
+static Outcome tiles(Subject *s, int n)
+{
+    Case c = s->c;
+    long seen = 0, hidden = 0, loaded = 0;
+    c.prefill = c.N;
+    c.cut_count = 0;
+    for (long head = 0; head < c.B * c.H; head++)
+        for (long i = 0; i < c.N; i += c.R)
+            for (long j = 0; j < s->keys; j += c.C) {
+                long rows = c.R < c.N - i ? c.R : c.N - i;
+                long end = j + c.C < s->keys ? j + c.C : s->keys;
+                bool any = pairs_seen(s, head * c.N + i, rows, j, end) > 0;
+                seen += any;
+                hidden += !any;
+                loaded += any ? end - j : 0;
+            }
+    counts = (Counts){0};
+    Result r = run_chapter(n, &c);
+    result_free(&r);
+    long read = (c.B * c.G * s->keys + loaded) * (c.D + c.Dv) + c.B * c.H * c.N * c.D;
+    if (counts.tiles != seen || counts.skipped != hidden || counts.read_bytes != 4 * read)
+        return fails(s, "%02d: %ld tiles, %ld skipped, %ld bytes read, not %ld, %ld and %ld", n,
+                     counts.tiles, counts.skipped, counts.read_bytes, seen, hidden, 4 * read);
+    return HOLDS;
+}
+
 // --- the sweep as a whole ----------------------------------------------------------------------
 
 // The largest errors over all cases of one steepness, in units of V.
@@ -1085,6 +1174,7 @@ static Law laws[] = {
     {.name = "without a mask the last value reaches every row", .holds = last_value},
     {.name = "NaN and infinity where nobody looks change nothing", .holds = unseen_junk},
     {.name = "a NaN key reaches the rows that see it, and no others", .holds = one_nan},
+    {.name = "scores of -inf make a row dead, whatever V holds", .holds = dead_scores},
     {.name = "keys in another order lie within the bound", .holds = another_order},
     {.name = "07 cut everywhere lies within the bound", .holds = cut_everywhere, .chapter = 7},
     {.name = "07 cut at its ends: the same bits", .holds = cut_at_ends, .chapter = 7},
@@ -1096,6 +1186,8 @@ static Law laws[] = {
     {.name = "05 takes the scores of one head as scratch", .holds = scratch, .chapter = 5},
     {.name = "06 takes the scores of one head as scratch", .holds = scratch, .chapter = 6},
     {.name = "07 takes what its tiles take, whatever N and M", .holds = scratch, .chapter = 7},
+    {.name = "flops and scores are those of the formula", .holds = flops},
+    {.name = "07 computes and loads the tiles that the mask leaves", .holds = tiles, .chapter = 7},
 };
 enum { LAWS = sizeof laws / sizeof laws[0] };
 
