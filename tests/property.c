@@ -1051,22 +1051,31 @@ static long pairs_seen(const Subject *s, long r, long n, long j, long end)
     return seen;
 }
 
-// 01 to 06 in one pass, a head: 2 N M D for Q K^T, N M for the scale, 5 N M for the softmax,
-// 2 Dv for each pair that is seen.
-static Outcome flops(Subject *s, int n)
+// 01 to 06 in one pass, a head. Flops: 2 N M D for Q K^T, N M for the scale, 5 N M for the softmax,
+// 2 Dv for each pair that is seen. Floats: each step reads what it needs and writes what it makes,
+// N M scores in each step but one; the mask is a step from 02 on, storing the tokens from 05 on.
+static Outcome costs(Subject *s, int n)
 {
     Case c = s->c;
-    long heads = c.B * c.H, all = heads * c.N * s->keys;
-    long want = (2 * c.D + 6) * all + 2 * c.Dv * pairs_seen(s, 0, heads * c.N, 0, s->keys);
+    long rows = c.B * c.H * c.N, keys = c.B * c.H * s->keys, all = rows * s->keys;
+    long flops = (2 * c.D + 6) * all + 2 * c.Dv * pairs_seen(s, 0, rows, 0, s->keys);
     c.prefill = c.N;
+    c.growth = CACHE_PREALLOC;
     n = 1 + (int)random_below(&s->random, 6);
     n = chapter_takes(n, &c) ? n : 4;
+    long scores = (n == 1 ? 3 : 4) * all;
+    long stored = n < 5 ? 0 : c.B * c.G * s->keys * (c.D + c.Dv);
+    long read = rows * c.D + keys * (c.D + c.Dv) + scores + stored;
+    long written = scores + rows + rows * c.Dv + stored;
     counts = (Counts){0};
     Result r = run_chapter(n, &c);
     result_free(&r);
-    if (counts.flops != want || counts.scores != all)
+    if (counts.flops != flops || counts.scores != all)
         return fails(s, "%02d: counted %ld flops and %ld scores, not %ld and %ld", n, counts.flops,
-                     counts.scores, want, all);
+                     counts.scores, flops, all);
+    if (counts.read_bytes != 4 * read || counts.written_bytes != 4 * written)
+        return fails(s, "%02d: counted %ld bytes read and %ld written, not %ld and %ld", n,
+                     counts.read_bytes, counts.written_bytes, 4 * read, 4 * written);
     return HOLDS;
 }
 
@@ -1186,7 +1195,7 @@ static Law laws[] = {
     {.name = "05 takes the scores of one head as scratch", .holds = scratch, .chapter = 5},
     {.name = "06 takes the scores of one head as scratch", .holds = scratch, .chapter = 6},
     {.name = "07 takes what its tiles take, whatever N and M", .holds = scratch, .chapter = 7},
-    {.name = "flops and scores are those of the formula", .holds = flops},
+    {.name = "flops, scores and bytes are those of the formula", .holds = costs},
     {.name = "07 computes and loads the tiles that the mask leaves", .holds = tiles, .chapter = 7},
 };
 enum { LAWS = sizeof laws / sizeof laws[0] };
