@@ -55,16 +55,16 @@ static void explain_scores(const ExplainedRow *r, float *s)
         float sum = 0.0f;
         print_pair(r, "score", j);
         for (long d = 0; d < r->in->D; d++) {
-            printf("%s%.4g*%.4g", d ? " + " : "", (double)q[d], (double)explain_key(r, j)[d]);
+            printf("%s%.4g*%.4g", d ? " + " : "", shown(q[d]), shown(explain_key(r, j)[d]));
             sum += q[d] * explain_key(r, j)[d];
         }
-        printf(" = %.4f\n", (double)sum);
+        printf(" = %.4f\n", shown(sum));
         s[j] = sum;
     }
     for (long j = 0; j < r->M; j++) {
         print_pair(r, "scaled", j);
-        printf("%.4f * %.4f = %.4f\n", (double)s[j], (double)r->in->scale,
-               (double)(s[j] * r->in->scale));
+        printf("%.4f * %.4f = %.4f\n", shown(s[j]), shown(r->in->scale),
+               shown(s[j] * r->in->scale));
         s[j] *= r->in->scale;
     }
 }
@@ -78,7 +78,7 @@ static void explain_mask(const ExplainedRow *r, float *s)
             continue;
         print_pair(r, "masked", j);
         if (allowed)
-            printf("%.4f + %.4f = %.4f\n", (double)s[j], (double)bias, (double)(s[j] + bias));
+            printf("%.4f + %.4f = %.4f\n", shown(s[j]), shown(bias), shown(s[j] + bias));
         else
             printf("-inf\n");
         s[j] = allowed ? s[j] + bias : -INFINITY;
@@ -92,17 +92,17 @@ static void explain_softmax(const ExplainedRow *r, float *s)
     for (long j = 0; j < r->M; j++)
         max = fmaxf(max, s[j]);
     float base = max == -INFINITY ? 0.0f : max;
-    printf("  largest score = %.4f\n", (double)max);
+    printf("  largest score = %.4f\n", shown(max));
     for (long j = 0; j < r->M; j++) {
-        printf("  exp(%.4f - %.4f) = %.4f\n", (double)s[j], (double)base,
-               (double)expf(s[j] - base));
+        printf("  exp(%.4f - %.4f) = %.4f\n", shown(s[j]), shown(base),
+               shown(expf(s[j] - base)));
         sum += s[j] = expf(s[j] - base);
     }
-    printf("  their sum = %.4f, log-sum-exp = %.4f\n", (double)sum, (double)(base + logf(sum)));
+    printf("  their sum = %.4f, log-sum-exp = %.4f\n", shown(sum), shown(base + logf(sum)));
     for (long j = 0; j < r->M; j++) {
         print_pair(r, "weight", j);
-        printf("%.4f / %.4f = %.4f\n", (double)s[j], (double)sum,
-               sum == 0.0f ? 0.0 : (double)(s[j] / sum));
+        printf("%.4f / %.4f = %.4f\n", shown(s[j]), shown(sum),
+               sum == 0.0f ? 0.0 : shown(s[j] / sum));
         s[j] = sum == 0.0f ? 0.0f : s[j] / sum;
     }
     if (sum == 0.0f)
@@ -122,11 +122,11 @@ static void explain_output(const ExplainedRow *r, const float *p)
         printf("  output(%s) = ", name);
         for (long j = 0; j < r->M && !dead; j++)
             if (mask_allows(&r->mask, r->i, j)) {
-                printf("%s%.4f*%.4g", plus, (double)p[j], (double)explain_value(r, j)[d]);
+                printf("%s%.4f*%.4g", plus, shown(p[j]), shown(explain_value(r, j)[d]));
                 sum += p[j] * explain_value(r, j)[d];
                 plus = " + ";
             }
-        printf("%s%.4f\n", *plus ? " = " : "", (double)sum);
+        printf("%s%.4f\n", *plus ? " = " : "", shown(sum));
     }
 }
 
@@ -139,12 +139,12 @@ static void explain_blocks(const ExplainedRow *r, const float *p, long T)
         for (long j = from; j < to; j++)
             weight += mask_allows(&r->mask, r->i, j) ? p[j] : 0.0f;
         printf("  block %ld, tokens %ld to %ld: weight %.4f, adds", from / T, from, to - 1,
-               (double)weight);
+               shown(weight));
         for (long d = 0; d < r->in->Dv; d++) {
             float sum = 0.0f;
             for (long j = from; j < to; j++)
                 sum += mask_allows(&r->mask, r->i, j) ? p[j] * explain_value(r, j)[d] : 0.0f;
-            printf(" %.4f", (double)sum);
+            printf(" %.4f", shown(sum));
         }
         printf("\n");
     }

@@ -38,6 +38,12 @@ void print_heat(FILE *f, const char *heading, Tensor weights, const Mask *mask, 
 // The name of element i as it is printed, at most `size` bytes with its final 0.
 void name_of(char *to, size_t size, Names names, long i);
 
+// x for printf: a NaN without its sign, which differs between compilers, and 0 for -0.
+static inline double shown(float x)
+{
+    return isnan(x) ? (double)NAN : x == 0.0f ? 0.0 : (double)x;
+}
+
 // A number in nine characters: %9.4f, %9.2e from 1e4 on, nan and 0.0000 without a sign.
 void print_number(FILE *f, float x);
 

@@ -110,7 +110,7 @@ static Names columns_of(const Trace *t, const char *name)
     return is(name, "q k v past_k past_v output change") ? t->input->features : features;
 }
 
-static bool shown(const Trace *t, const char *name)
+static bool is_printed(const Trace *t, const char *name)
 {
     return t->print == PRINT_ALL || (t->print == PRINT_WEIGHTS && strcmp(name, "weights") == 0) ||
            (t->print == PRINT_OUTPUT && is(name, t->input->projected ? "result" : "output"));
@@ -176,7 +176,7 @@ static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns
     char heading[STEP], path[OUTPUT_PATH];
     Mask mask = mask_head(&t->mask, t->batch, t->head);
     snprintf(heading, sizeof heading, "p%ld.b%ld.h%ld.%s", t->pass, t->batch, t->head, name);
-    if (shown(t, name))
+    if (is_printed(t, name))
         print_matrix(stdout, heading, x, rows, columns, &mask, hide);
     if (t->options->heat && strcmp(name, "weights") == 0)
         print_heat(stdout, heading, x, &mask, getenv("NO_COLOR") == NULL);

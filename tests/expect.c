@@ -25,7 +25,8 @@ static const char *usage =
     "  within TOL       may be off by TOL; 0 ends that\n"
     "example: expect out.npy shape 3,2 rows 0 2 all 0 rows 2 3 values 5 nan\n";
 
-// What is looked at: elements from:to of an array of rows `width` wide.
+// What is looked at: elements from:to of an array whose rows are `width` wide. An array of one
+// axis is a column: each element is a row.
 typedef struct {
     const char *path;
     Npy    npy;
@@ -33,7 +34,7 @@ typedef struct {
     double tolerance;
 } View;
 
-// The words still to be read.
+// The words still to be read. Predicates take from the front.
 typedef struct {
     int    left;
     char **at;
@@ -57,6 +58,7 @@ static bool number_ahead(const Words *w)
     return end > *w->at && *end == '\0';
 }
 
+// The next word, which has to be a number.
 static double next_number(Words *w)
 {
     if (!number_ahead(w))
@@ -66,7 +68,8 @@ static double next_number(Words *w)
 
 // --- what fails is said once, and ends the program -------------------------------------------
 
-// The negated form fails a NaN, where `distance > tolerance` would let it pass.
+// Element i against what it should be. Equal values pass first, infinities among them, whose
+// distance is NaN; a NaN passes for NaN alone, since no distance to it is within a tolerance.
 static void want_element(const View *v, long i, double expected)
 {
     double came = npy_value(&v->npy, i);
@@ -77,6 +80,7 @@ static void want_element(const View *v, long i, double expected)
                i / v->width, i % v->width, expected, came);
 }
 
+// "2,3,4", as make_arrays takes it.
 static void want_shape(const View *v, const char *expected)
 {
     char came[96] = "-";
@@ -93,6 +97,7 @@ static void want_all(const View *v, double expected)
         want_element(v, i, expected);
 }
 
+// One word for each element, neither more nor fewer: a row that is missing must not pass.
 static void want_values(const View *v, Words *w)
 {
     long i = v->from;
@@ -103,7 +108,7 @@ static void want_values(const View *v, Words *w)
                i == v->to ? "more" : "fewer", v->to - v->from);
 }
 
-// The same words once more for every row.
+// The same words once more for every row. Where there is none, they are read all the same.
 static void want_each(const View *v, Words *w)
 {
     Words first = *w;
@@ -118,6 +123,7 @@ static void want_each(const View *v, Words *w)
         next(w);
 }
 
+// No element is NaN or infinite.
 static void want_finite(const View *v)
 {
     for (long i = v->from; i < v->to; i++)
@@ -126,6 +132,7 @@ static void want_finite(const View *v)
                    v->path, i / v->width, i % v->width, npy_value(&v->npy, i));
 }
 
+// Element by element, whatever the shapes: [N, D] of one chapter is [1, 1, N, D] of another.
 static void want_same(const View *v, const char *path)
 {
     Npy other = npy_read(path);
@@ -147,6 +154,7 @@ static void take_range(View *v, Words *w, long width)
                v->to, v->npy.count);
 }
 
+// One predicate, or one limit to those that follow.
 static void take_predicate(View *v, Words *w)
 {
     const char *word = next(w);

@@ -1,7 +1,8 @@
 // make_arrays F.npy [--dtype '<f4'] [--fortran] KIND ...
 //
 // Makes the .npy files that tests/cli.sh feeds to the chapters: good ones in every dtype and
-// order, and broken ones. It writes its own headers, sharing no line with common/npy.c.
+// order, and broken ones. It writes its own headers, sharing no line with common/npy.c: what
+// the reader gets wrong would otherwise be written wrong as well, and cancel out.
 
 #include "../common/fail.h"
 #include "../common/npy.h"
@@ -27,8 +28,9 @@ static const char *usage =
     "SHAPE is 2,3,4 or - for a single number. D: b1, i1 to u8, f2, f4, f8 after <, > or |.\n"
     "example: make_arrays q.npy --dtype '>f8' values 2,2 1 0 nan -inf\n";
 
+// What the command line asks for.
 typedef struct {
-    const char *dtype;
+    const char *dtype;  // NumPy's three characters: byte order, kind, bytes
     bool fortran;
     int  count;         // of what follows the kind
     char **words;
@@ -36,6 +38,7 @@ typedef struct {
 
 // --- the command line ------------------------------------------------------------------------
 
+// "1e-30", "nan", "-inf", "0x1p-133": whatever C reads as a number.
 static double read_number(const char *text)
 {
     char *end;
@@ -50,7 +53,7 @@ static long read_long(const char *text)
     return (long)read_number(text);
 }
 
-// "2,3,4" into shape; returns the axes.
+// "2,3,4" into shape; returns the axes. "-" has none: the shape of a single number.
 static int read_shape(const char *text, long shape[MAX_AXES])
 {
     int axes = 0;
@@ -65,6 +68,7 @@ static int read_shape(const char *text, long shape[MAX_AXES])
     return axes;
 }
 
+// From least to most words behind the kind.
 static void want_words(const Request *r, int least, int most)
 {
     if (r->count < least || r->count > most)
@@ -73,7 +77,8 @@ static void want_words(const Request *r, int least, int most)
 
 // --- the header ------------------------------------------------------------------------------
 
-// Magic, version, the length that the header claims to have, and the header.
+// Magic, version, the length that the header claims to have, and the header. The length takes
+// 2 bytes in version 1 and 4 from version 2 on, the lowest first.
 static void write_head(FILE *f, int major, int minor, uint64_t length, const char *text)
 {
     fputs("\x93NUMPY", f);
@@ -84,6 +89,8 @@ static void write_head(FILE *f, int major, int minor, uint64_t length, const cha
     fputs(text, f);
 }
 
+// A true header for [shape]. It is not padded to 64 bytes as NumPy's are: a reader may not
+// count on that.
 static void write_header(FILE *f, const Request *r, int axes, const long *shape)
 {
     char text[256];
@@ -97,7 +104,8 @@ static void write_header(FILE *f, const Request *r, int axes, const long *shape)
 
 // --- one element -----------------------------------------------------------------------------
 
-// The sixteen bits of x as float16. The tests use numbers that float16 holds exactly.
+// The sixteen bits of x as float16: 1 of sign, 5 of exponent + 15, 10 of fraction. The tests use
+// numbers that float16 holds exactly, and none of its subnormals.
 static uint64_t half_bits(double x)
 {
     int e;
@@ -111,6 +119,7 @@ static uint64_t half_bits(double x)
     return sign | (uint64_t)(e + 14) << 10 | (uint64_t)(fraction * 2048 - 1024);
 }
 
+// The bits that an element of this dtype consists of, as one number.
 static uint64_t bits_of(const char *dtype, double x)
 {
     uint32_t low;
@@ -123,6 +132,7 @@ static uint64_t bits_of(const char *dtype, double x)
     return dtype[2] == '2' ? half_bits(x) : dtype[2] == '4' ? low : all;
 }
 
+// Those bits, cut into bytes in the dtype's order.
 static void write_element(FILE *f, const char *dtype, double x)
 {
     uint64_t bits = bits_of(dtype, x);
@@ -135,7 +145,8 @@ static void write_element(FILE *f, const char *dtype, double x)
 
 // --- a whole array ---------------------------------------------------------------------------
 
-// Which element of the array, in C order, is the n-th of a file in Fortran order.
+// Which element of the array, in C order, is the n-th of a file in Fortran order: there the
+// first index runs fastest, here the last.
 static long c_place(int axes, const long *shape, long n)
 {
     long index[MAX_AXES], place = 0;
@@ -168,7 +179,7 @@ static double *new_values(long n)
     return values;
 }
 
-// Any strides: what slice and copies make are views.
+// All of t in C order, whatever its strides: slice and copies make views. Returns the end.
 static double *copy_values(Tensor t, double *to)
 {
     if (t.axes == 0) {
@@ -180,6 +191,7 @@ static double *copy_values(Tensor t, double *to)
     return to;
 }
 
+// t: [any shape], in the dtype and order asked for
 static void write_tensor(FILE *f, const Request *r, Tensor t)
 {
     double *values = new_values(tensor_count(t));
@@ -190,6 +202,7 @@ static void write_tensor(FILE *f, const Request *r, Tensor t)
 
 // --- the kinds ---------------------------------------------------------------------------------
 
+// The same numbers for the same seed on every machine (common/random.h).
 static void make_random(FILE *f, const Request *r)
 {
     long shape[MAX_AXES];
@@ -203,6 +216,7 @@ static void make_random(FILE *f, const Request *r)
     tensor_free(&t);
 }
 
+// Fewer values than elements: the last one stands for the rest.
 static void make_values(FILE *f, const Request *r)
 {
     long shape[MAX_AXES], n = 1;
@@ -219,6 +233,7 @@ static void make_values(FILE *f, const Request *r)
     free(values);
 }
 
+// G[.., FROM:TO, ..]
 static void make_slice(FILE *f, const Request *r)
 {
     want_words(r, 4, 4);
@@ -246,7 +261,7 @@ static void make_pick(FILE *f, const Request *r)
     tensor_free(&t);
 }
 
-// A stride of 0 makes one array look like many.
+// [any] -> [N, any]: a stride of 0 makes one array look like many.
 static void make_copies(FILE *f, const Request *r)
 {
     want_words(r, 2, 2);
@@ -257,19 +272,22 @@ static void make_copies(FILE *f, const Request *r)
     tensor_free(&t);
 }
 
+// Rows are those of G as a matrix: its last axis is the width, all others are counted as one.
 static void make_set(FILE *f, const Request *r)
 {
     want_words(r, 4, 4);
     Tensor t = npy_read_tensor(r->words[0]);
     long width = t.shape[t.axes - 1];
     long from = read_long(r->words[1]) * width, to = read_long(r->words[2]) * width;
-    CHECK(0 <= from && from <= to && to <= tensor_count(t), "%s has no such rows", r->words[0]);
+    if (from < 0 || from > to || to > tensor_count(t))
+        refuse(EXIT_USAGE, "%s has no rows %s to %s", r->words[0], r->words[1], r->words[2]);
     for (long i = from; i < to; i++)
         t.data[i] = (float)read_number(r->words[3]);
     write_tensor(f, r, t);
     tensor_free(&t);
 }
 
+// The file as it is, byte by byte, but shorter: what a full disk or a broken download leaves.
 static void make_cut(FILE *f, const Request *r)
 {
     want_words(r, 2, 2);
@@ -285,6 +303,7 @@ static void make_cut(FILE *f, const Request *r)
     fclose(from);
 }
 
+// A header that need not be true, and zeros for data. LENGTH may claim anything, 2^32 - 1 too.
 static void make_raw(FILE *f, const Request *r)
 {
     want_words(r, 5, 5);

@@ -40,7 +40,7 @@ static void print_tile_scores(const ExplainedRow *r, const float *s, long from, 
         char q[64], k[64];
         name_of(q, sizeof q, r->in->queries[0], r->i);
         name_of(k, sizeof k, r->in->keys[0], j);
-        printf("  score(%s, %s) = %.4f%s\n", q, k, (double)s[j],
+        printf("  score(%s, %s) = %.4f%s\n", q, k, shown(s[j]),
                mask_allows(&r->mask, r->i, j) ? "" : ", masked");
     }
 }
@@ -52,7 +52,7 @@ static float weigh_tile(float *s, long from, long to, float base)
     float sum = 0.0f;
     for (long j = from; j < to; j++) {
         float weight = expf(s[j] - base);
-        printf("  exp(%.4f - %.4f) = %.4f\n", (double)s[j], (double)base, (double)weight);
+        printf("  exp(%.4f - %.4f) = %.4f\n", shown(s[j]), shown(base), shown(weight));
         sum += s[j] = weight;
     }
     return sum;
@@ -72,12 +72,12 @@ static void fold_sum(float *state, float *s, long from, long to)
     state[STATE_MAX] = max;
     state[STATE_RESCALE] = expf(state[STATE_OLD_MAX] - base);
     printf("  old max %.4f, new max %.4f, rescale by exp(%.4f - %.4f) = %.4f\n",
-           (double)state[STATE_OLD_MAX], (double)max, (double)state[STATE_OLD_MAX], (double)base,
-           (double)state[STATE_RESCALE]);
+           shown(state[STATE_OLD_MAX]), shown(max), shown(state[STATE_OLD_MAX]), shown(base),
+           shown(state[STATE_RESCALE]));
     float sum = weigh_tile(s, from, to, base);
     state[STATE_SUM] = state[STATE_RESCALE] * old_sum + sum;
-    printf("  sum = %.4f * %.4f + %.4f = %.4f\n", (double)state[STATE_RESCALE], (double)old_sum,
-           (double)sum, (double)state[STATE_SUM]);
+    printf("  sum = %.4f * %.4f + %.4f = %.4f\n", shown(state[STATE_RESCALE]), shown(old_sum),
+           shown(sum), shown(state[STATE_SUM]));
 }
 
 // acc[d] = exp(m' - m) acc[d] + sum over the tile of weight[j] V[j,d]
@@ -95,8 +95,8 @@ static void fold_acc(const ExplainedRow *r, float *acc, float rescale, const flo
                 mixed += s[j] * explain_value(r, j)[d];
         acc[d] = rescale * old + mixed;
         name_of(name, sizeof name, r->in->features, d);
-        printf("  acc(%s) = %.4f * %.4f + %.4f = %.4f\n", name, (double)rescale, (double)old,
-               (double)mixed, (double)acc[d]);
+        printf("  acc(%s) = %.4f * %.4f + %.4f = %.4f\n", name, shown(rescale), shown(old),
+               shown(mixed), shown(acc[d]));
     }
 }
 
@@ -148,9 +148,9 @@ static void print_distance(float a, float b)
 {
     long ulps = ulps_apart(a, b);
     if (ulps < 0)
-        printf("dense %.4f\n", (double)b);
+        printf("dense %.4f\n", shown(b));
     else
-        printf("dense %.4f, %ld ulp%s apart\n", (double)b, ulps, ulps == 1 ? "" : "s");
+        printf("dense %.4f, %ld ulp%s apart\n", shown(b), ulps, ulps == 1 ? "" : "s");
 }
 
 // O = acc / l,  L = m + log(l), each beside the dense answer
@@ -167,16 +167,16 @@ static void print_result(const ExplainedRow *r, const float *state, const float 
         name_of(name, sizeof name, r->in->features, d);
         printf("  output(%s) = ", name);
         if (sum != 0.0f)
-            printf("%.4f / %.4f = ", (double)acc[d], (double)sum);
-        printf("%.4f   ", (double)out);
+            printf("%.4f / %.4f = ", shown(acc[d]), shown(sum));
+        printf("%.4f   ", shown(out));
         print_distance(out, dense.data[d]);
     }
     if (max != -INFINITY)
         lse = max + lse;
     printf("  log-sum-exp = ");
     if (max != -INFINITY)
-        printf("%.4f + log(%.4f) = ", (double)max, (double)sum);
-    printf("%.4f   ", (double)lse);
+        printf("%.4f + log(%.4f) = ", shown(max), shown(sum));
+    printf("%.4f   ", shown(lse));
     print_distance(lse, dense_lse);
     tensor_free(&dense);
 }
