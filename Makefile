@@ -13,6 +13,7 @@ COMMON   := $(wildcard common/*.c)
 STANDARD := -std=c11 -g -ffp-contract=off
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion
 CFLAGS   ?= -O2
+LIBS     := -lm -ldl# chapter 02 opens a library while it runs: older C libraries keep that in -ldl
 Q        := $(if $(V),,@)# make V=1 shows the whole commands, make -s nothing
 SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
@@ -27,7 +28,7 @@ verify: all tools                       ## the whole ladder: every equality that
 	@sh tests/ladder.sh
 diff: all tools                         ## what changed between two runs: make diff A=02 B=03
 	@sh tests/diff.sh "$(A)" "$(B)"
-trace: all                              ## write traces/ and the outputs in the READMEs anew
+trace: all tools                        ## write traces/ and the outputs in the READMEs anew
 	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md docs/*.md
 lines: ; @sh tests/copies.sh --count    ## changed lines a chapter in attention.c
 doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to get it
@@ -47,17 +48,18 @@ $(foreach c,$(CHAPTERS),verify-$(firstword $(subst _, ,$(c)))): verify-%: all to
 
 # --- checks --------------------------------------------------------------------------------------
 
+THIS_MAKE := $(MAKE)# a recipe that names MAKE itself would run under make -n, too
 test: all tools tests                   ## every check; ends with N passed, N failed, N skipped
-	@MAKE='$(MAKE)' sh tests/run.sh
+	@MAKE='$(THIS_MAKE)' sh tests/run.sh
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
 
 fuzz: build/fuzz/fuzz_npy               ## feed the .npy reader noise: make fuzz RUNS=1000000
 	@mkdir -p build/fuzz/corpus
 	build/fuzz/fuzz_npy -runs=$(or $(RUNS),200000) -seed=1 -max_len=512 -close_fd_mask=2 build/fuzz/corpus
-build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON)
+build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON) $(wildcard common/*.h) Makefile
 	@mkdir -p $(@D)
-	clang $(STANDARD) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -lm
+	clang $(STANDARD) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
 TOOLS := compare oracle make_arrays expect
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
@@ -66,7 +68,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: units sanitized-tests
+.PHONY: units sanitized-tests FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -79,15 +81,22 @@ endif
 # $(4) where its tests go. In the property tests all chapters live in one program: each
 # attention() gets its chapter's number as a name.
 number = $(firstword $(subst _, ,$(1)))
+
+# build/VARIANT/flags holds the compiler and its flags, and is only written where they are others
+# than last time: after `make`, `make CFLAGS=-O0` compiles everything anew. The + has this looked
+# up under make -n, too.
 define variant
-build/$(1)/obj/%.o: %.c
+build/$(1)/flags: FORCE
+	+@mkdir -p $$(@D); flags='$(2) $(STANDARD) $(WARNINGS) $(3)'; \
+	    echo "$$$$flags" | cmp -s - $$@ || echo "$$$$flags" > $$@
+build/$(1)/obj/%.o: %.c build/$(1)/flags Makefile
 	@mkdir -p $$(@D) && $$(SAY) "cc    $$<"
 	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -MMD -MP -c -o $$@ $$<
 $(foreach c,$(CHAPTERS),
 build/$(1)/$(c): $(patsubst %.c,build/$(1)/obj/%.o,$(wildcard chapters/$(c)/*.c) $(COMMON))
 	@$$(SAY) "link  $$@"
-	$$(Q)$(2) $(3) -o $$@ $$^ -lm
-build/$(1)/obj/book/$(call number,$(c)).o: chapters/$(c)/attention.c
+	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
+build/$(1)/obj/book/$(call number,$(c)).o: chapters/$(c)/attention.c build/$(1)/flags Makefile
 	@mkdir -p $$(@D) && $$(SAY) "cc    $$< as attention_$(call number,$(c))"
 	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -Dattention=attention_$(call number,$(c)) -MMD -MP -c -o $$@ $$<)
 
@@ -95,11 +104,11 @@ $(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c tests/book.c $
     $(foreach c,$(CHAPTERS),build/$(1)/obj/book/$(call number,$(c)).o) \
     $(patsubst %.c,build/$(1)/obj/%.o,tests/oracle.c tests/comparer.c $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
-	$$(Q)$(2) $(3) -o $$@ $$^ -lm
+	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
 $(foreach t,compare oracle make_arrays expect model_pages real onnx $(UNITS),
 $(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
-	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) -lm)
+	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) $(LIBS))
 endef
 
 # What a test is built from besides its own .c and common/.

@@ -5,9 +5,8 @@
 void chapter_combine(Input *in, Tensor out, long from, long to, Trace *trace)
 {
     input_combine(in, out, from, to);
-    trace->head = 0;
     for (long b = 0; in->projected && b < in->B; b++) {
-        trace->batch = b;
+        trace_at(trace, b, 0);
         trace_step(trace, "concat", tensor_slice(tensor_at(in->concat, b), 0, from, to));
         trace_step(trace, "result", tensor_slice(tensor_at(in->result, b), 0, from, to));
     }

@@ -23,9 +23,7 @@ const float *explain_value(const ExplainedRow *r, long j)
 ExplainedRow explain_begin(const Input *in, long i, long h, long keys)
 {
     char name[64];
-    if (i >= in->N || h >= in->H || in->B == 0)
-        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
-               in->N, in->H, i, h);
+    CHECK(i < in->N && h < in->H && in->B > 0, "no row %ld of head %ld", i, h); // see input_read
     Mask pass = mask_pass(&in->mask, 0, in->N, in->P, in->P + in->M);
     ExplainedRow r = {.in = in, .mask = mask_head(&pass, 0, h), .i = i, .h = h,
                       .g = h / (in->H / in->G), .M = keys};
@@ -102,18 +100,25 @@ static void explain_softmax(const ExplainedRow *r, float *s)
     for (long j = 0; j < r->M; j++) {
         print_pair(r, "weight", j);
         printf("%.4f / %.4f = %.4f\n", shown(s[j]), shown(sum),
-               sum == 0.0f ? 0.0 : shown(s[j] / sum));
-        s[j] = sum == 0.0f ? 0.0f : s[j] / sum;
+               s[j] == 0.0f ? 0.0 : shown(s[j] / sum));
+        s[j] = s[j] == 0.0f ? 0.0f : s[j] / sum;
     }
     if (sum == 0.0f)
         printf("  nothing may be seen: a dead row, its output is 0\n");
 }
 
+// A row whose weights are all 0: not even the V of a key that may be seen is read.
+static bool is_dead(const ExplainedRow *r, const float *p)
+{
+    for (long j = 0; j < r->M; j++)
+        if (p[j] != 0.0f)
+            return false;
+    return true;
+}
+
 static void explain_output(const ExplainedRow *r, const float *p)
 {
-    bool dead = true; // not even V of a key that may be seen is read
-    for (long j = 0; j < r->M; j++)
-        dead = dead && p[j] == 0.0f;
+    bool dead = is_dead(r, p);
     for (long d = 0; d < r->in->Dv; d++) {
         char name[64];
         const char *plus = "";
@@ -133,6 +138,7 @@ static void explain_output(const ExplainedRow *r, const float *p)
 // o = sum over blocks of (sum over the block's tokens j of P[j] V[j]): PagedAttention, eq. 4.
 static void explain_blocks(const ExplainedRow *r, const float *p, long T)
 {
+    bool dead = is_dead(r, p);
     for (long from = 0; from < r->M; from += T) {
         long to = from + T < r->M ? from + T : r->M;
         float weight = 0.0f;
@@ -142,7 +148,7 @@ static void explain_blocks(const ExplainedRow *r, const float *p, long T)
                shown(weight));
         for (long d = 0; d < r->in->Dv; d++) {
             float sum = 0.0f;
-            for (long j = from; j < to; j++)
+            for (long j = from; j < to && !dead; j++)
                 sum += mask_allows(&r->mask, r->i, j) ? p[j] * explain_value(r, j)[d] : 0.0f;
             printf(" %.4f", shown(sum));
         }

@@ -14,7 +14,7 @@ typedef struct {
     long i, h, g, M; // query, its head, its KV head, keys in all
 } ExplainedRow;
 
-// Query i of head h in sequence 0, looking at the first `keys` keys. Refuses (EXIT_USAGE) a row
+// Query i of head h in sequence 0, looking at the first `keys` keys; input_read has refused a row
 // or head that is not there. Prints "-- query q2, head h1, which reads KV head h0".
 ExplainedRow explain_begin(const Input *in, long i, long h, long keys);
 
@@ -22,7 +22,7 @@ ExplainedRow explain_begin(const Input *in, long i, long h, long keys);
 const float *explain_key(const ExplainedRow *r, long j);
 const float *explain_value(const ExplainedRow *r, long j);
 
-// Query i of head h in sequence 0. Refuses (EXIT_USAGE) a row or head that is not there.
+// Query i of head h in sequence 0, written out.
 // keys: how many there were when the row was computed (a cached run has no later ones yet).
 // T > 0: the output once more, as the sum over blocks of T tokens.
 void explain_row(const Input *in, long i, long h, long keys, long T);

@@ -368,9 +368,9 @@ static void read_labels(Input *in, const Options *o, const Example *e)
 // The example that the options name; NULL: random.
 static const Example *pick_example(const Options *o)
 {
-    static const char *const sizes[] = {"--n", "--m", "--dim", "--dim-v", "--batch"};
+    static const char *const sizes[] = {"--n", "--m", "--dim", "--dim-v", "--batch", "--seed"};
     const char *name = o->example ? o->example : "worked";
-    for (int i = 0; i < 5 && !o->example; i++)
+    for (int i = 0; i < 6 && !o->example; i++)
         if (options_given(o, sizes[i]))
             name = "random";
     const Example *e = example_find(name);
@@ -417,6 +417,9 @@ Input input_read(const Options *o)
     if (in.projected && !(o->x && strcmp(o->x, "example") == 0))
         e = NULL;
     read_past(&in, o);
+    if (o->explain_row >= 0 && (o->explain_row >= in.N || o->explain_head >= in.H || in.B == 0))
+        refuse(EXIT_USAGE, "--explain: expected a row below %ld and a head below %ld, got %ld,%ld",
+               in.N, in.H, o->explain_row, o->explain_head);
     in.scale = o->has_scale ? o->scale : 1.0f / sqrtf((float)in.D);
     in.mask = mask_read(o->mask ? o->mask : "none", in.B, in.H, in.N, in.P + in.M);
     read_labels(&in, o, e);

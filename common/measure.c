@@ -54,7 +54,7 @@ static void end_round(Measure *m)
         m->seconds[m->timed++] = seconds;
 }
 
-bool measure_again(Measure *m, Tensor out)
+bool measure_again(Measure *m, Tensor out, Tensor lse)
 {
     if (m->round > 0)
         end_round(m);
@@ -65,7 +65,12 @@ bool measure_again(Measure *m, Tensor out)
     m->trace->quiet = m->round > 0 || m->options->bench;
     m->trace->pass = 0;
     m->round++;
-    tensor_fill(out, NAN); // whatever is not written shows
+    tensor_fill(out, NAN);
+    tensor_fill(lse, NAN);
+    if (m->input->projected) {
+        tensor_fill(m->input->concat, NAN);
+        tensor_fill(m->input->result, NAN);
+    }
     tensor_reset_peak();
     counts = (Counts){0};
     m->live = tensor_live_bytes();

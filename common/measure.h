@@ -1,7 +1,7 @@
 // What a run costs: bytes and flops counted, and with --stats or --bench its time.
 //
 //     Measure m = measure_start(&o, &in, &trace);
-//     while (measure_again(&m, out))
+//     while (measure_again(&m, out, lse))
 //         attention(out, ...);           // traced once; then quietly, to be timed
 //     measure_report(&m);
 
@@ -29,8 +29,9 @@ typedef struct {
 
 Measure measure_start(const Options *o, const Input *in, Trace *trace);
 
-// True once for the traced run, then as often as --stats or --bench time it. Poisons out.
-bool measure_again(Measure *m, Tensor out);
+// True once for the traced run, then as often as --stats or --bench time it. Fills all that the
+// run is to write with NaN: what it forgets shows.
+bool measure_again(Measure *m, Tensor out, Tensor lse);
 
 // The most that was held beyond the inputs and the cache.
 long measure_scratch(const Measure *m);

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include "fail.h"
+#include "output.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -151,10 +152,11 @@ static long read_long(const char *flag, const char *text, long least, long most)
 static float read_float(const char *flag, const char *text)
 {
     char *end;
-    float x = strtof(text, &end);
-    if (end == text || *end || !isfinite(x) || isspace((unsigned char)text[0]))
+    double x = strtod(text, &end);
+    bool lost = x != 0 && (float)x == 0.0f; // too small for a float: it would mean 0
+    if (end == text || *end || !isfinite((float)x) || lost || isspace((unsigned char)text[0]))
         refuse(EXIT_USAGE, "%s: expected a finite number, got \"%s\"", flag, text);
-    return x;
+    return (float)x;
 }
 
 void options_pair(const char *flag, const char *text, long *first, long *second)
@@ -236,12 +238,11 @@ bool options_given(const Options *o, const char *flag)
     return i >= 0 && o->given[i];
 }
 
-// Is `word` one of the words of `names`?
-static bool named(const char *word, const char *names)
+bool word_among(const char *word, const char *words)
 {
     size_t n = strlen(word);
-    for (const char *at = strstr(names, word); at; at = strstr(at + 1, word))
-        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+    for (const char *at = strstr(words, word); at; at = strstr(at + 1, word))
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
             return true;
     return false;
 }
@@ -249,7 +250,7 @@ static bool named(const char *word, const char *names)
 void options_only(const Options *o, const char *what, const char *names)
 {
     for (int i = 0; i < o->flag_count; i++)
-        if (o->given[i] && !named(o->flags[i].name, names))
+        if (o->given[i] && !word_among(o->flags[i].name, names))
             refuse(EXIT_USAGE, "%s does not go with %s, which takes %s", o->flags[i].name, what,
                    names);
 }
@@ -285,34 +286,49 @@ static int read_flag(Options *o, int argc, char **argv, int i)
     return i + 2;
 }
 
-// Which flags go together.
+// Refuses every given flag among `names`, because of what the input is.
+static void not_with(const Options *o, const char *names, const char *input)
+{
+    for (int i = 0; i < o->flag_count; i++)
+        if (o->given[i] && word_among(o->flags[i].name, names))
+            refuse(EXIT_USAGE, "%s does not go with %s", o->flags[i].name, input);
+}
+
+// Which flags go together: what an input has of its own, no flag may set.
 static void check_sources(const Options *o)
 {
-    bool files = o->q || o->k || o->v;
-    static const char *const of_random[] = {"--n", "--m", "--dim-v", "--batch"};
+    bool files = o->q || o->k || o->v, projected = o->x || o->config;
+    bool x_example = o->x && strcmp(o->x, "example") == 0;
+    bool x_random = projected && (!o->x || strcmp(o->x, "random") == 0);
+    bool named = o->example && strcmp(o->example, "random") != 0;
     if (files && !(o->q && o->k && o->v))
         refuse(EXIT_USAGE, "--q, --k and --v go together, %s is missing",
                !o->q ? "--q" : !o->k ? "--k" : "--v");
     if (!o->past_k != !o->past_v)
         refuse(EXIT_USAGE, "--past-k and --past-v go together, %s is missing",
                !o->past_k ? "--past-k" : "--past-v");
-    if (files && (o->example || o->x || o->config))
-        refuse(EXIT_USAGE, "--q, --k and --v are the input; %s would be another",
-               o->example ? "--example" : o->x ? "--x" : "--config");
-    if (!(o->x || o->config))
-        for (int i = 0; i < 8; i++) {
-            static const char *const of_x[] = {"--wq", "--wk", "--wv", "--wo",
-                                               "--bq", "--bk", "--bv", "--bo"};
-            if (options_given(o, of_x[i]))
-                refuse(EXIT_USAGE, "%s projects X: it goes with --x or --config", of_x[i]);
-        }
-    bool named = o->example && strcmp(o->example, "random") != 0;
-    for (int i = 0; i < 4; i++)
-        if ((files || named) && options_given(o, of_random[i]))
-            refuse(EXIT_USAGE, "%s is a size of --example random, the input here has its own",
-                   of_random[i]);
-    if ((files || named) && !o->x && options_given(o, "--dim"))
-        refuse(EXIT_USAGE, "--dim is a size of --example random, the input here has its own");
+    if (files)
+        not_with(o, "--example --x --config --n --m --dim --dim-v --batch --seed --hidden",
+                 "--q, --k and --v, which are the input");
+    if (!projected)
+        not_with(o, "--wq --wk --wv --wo --bq --bk --bv --bo --hidden",
+                 "an input without --x or --config: there is no X to project");
+    if (projected)
+        not_with(o, "--m --dim-v", "--x or --config, where K and V come from X");
+    if (projected && !x_example)
+        not_with(o, "--example", "--x or --config, which are the input");
+    if (projected && !x_random)
+        not_with(o, "--n --batch --hidden", "this --x, which has its own size");
+    if (named && !projected)
+        not_with(o, "--n --m --dim --dim-v --batch --seed --hidden",
+                 "this --example, which has its own numbers");
+}
+
+// What --bench prints is one line of CSV, and nothing may be written while the clock runs.
+static void check_bench(const Options *o)
+{
+    if (o->bench)
+        not_with(o, "--trace --print --explain --heat --stats", "--bench, which only times");
 }
 
 void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
@@ -329,10 +345,12 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(o);
+            output_finish();
             exit(0);
         }
         if (strcmp(argv[i], "--version") == 0) {
             printf("%s, attention step by step, version 0.1\n", chapter->name);
+            output_finish();
             exit(0);
         }
     }
@@ -347,4 +365,5 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
     read_explain(o);
     read_config(o);
     check_sources(o);
+    check_bench(o);
 }

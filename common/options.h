@@ -77,6 +77,9 @@ bool options_given(const Options *o, const char *flag);
 // ignore in silence is a mistake worth a word.
 void options_only(const Options *o, const char *what, const char *names);
 
+// Is `word` one of `words`, which are separated by single spaces?
+bool word_among(const char *word, const char *words);
+
 // "16,32": two sizes joined by a comma. Refuses anything else, naming the flag.
 void options_pair(const char *flag, const char *text, long *first, long *second);
 

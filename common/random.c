@@ -51,3 +51,10 @@ void tensor_random(Tensor t, uint64_t seed)
     Random r = random_seed(seed);
     fill(t, &r);
 }
+
+void tensor_normal(Tensor matrix, Random *r)
+{
+    for (long i = 0; i < matrix.shape[0]; i++)
+        for (long j = 0; j < matrix.shape[1]; j++)
+            row(matrix, i)[j] = random_normal(r);
+}

@@ -19,4 +19,8 @@ long     random_below(Random *r, long n);     // 0 <= result < n
 
 void tensor_random(Tensor t, uint64_t seed);  // uniform in [-1, 1), in row-major order
 
+// Fills a matrix with independent numbers of mean 0 and variance 1, row by row: what the paper's
+// footnote on the factor 1/sqrt(D) assumes of q and k.
+void tensor_normal(Tensor matrix, Random *r);
+
 #endif

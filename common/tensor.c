@@ -17,8 +17,30 @@ static long live_bytes, peak_bytes;
 
 // --- memory --------------------------------------------------------------------------------
 
-// What this process may still take: the kernel's estimate where there is one, the
-// machine's memory elsewhere, and never more than `ulimit -v`.
+// The number in a file of one line; -1 where there is no such file or no number in it ("max").
+static double read_bytes(const char *path)
+{
+    double bytes = -1;
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lf", &bytes) != 1)
+        bytes = -1;
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+// A container's limit (control groups version 2, or 1). What it uses already counts for nothing
+// here: most of that is a cache of files, which gives way.
+static double container_limit(void)
+{
+    double limit = read_bytes("/sys/fs/cgroup/memory.max");
+    if (limit < 0)
+        limit = read_bytes("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    return limit < 0 ? INFINITY : limit;
+}
+
+// What this process may still take: the kernel's estimate where there is one, the machine's
+// memory elsewhere, and never more than its container or `ulimit -v` allow.
 static double memory_available(void)
 {
     double bytes = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
@@ -35,7 +57,7 @@ static double memory_available(void)
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         (double)limit.rlim_cur < bytes)
         bytes = (double)limit.rlim_cur;
-    return bytes;
+    return fmin(bytes, container_limit());
 }
 
 void memory_require(double bytes, const char *what)

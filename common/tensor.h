@@ -14,6 +14,8 @@
 
 enum { MAX_AXES = 4 };
 
+_Static_assert(sizeof(long) == 8, "sizes and counts are longs of 64 bits");
+
 typedef struct {
     int    axes;             // how many entries of shape[] count; 0 is a single number
     long   shape[MAX_AXES];  // elements along each axis, outermost first; 0 is allowed

@@ -75,15 +75,6 @@ void trace_close(Trace *t)
 
 // --- what a step looks like --------------------------------------------------------------------
 
-static bool is(const char *name, const char *words)
-{
-    size_t n = strlen(name);
-    for (const char *at = strstr(words, name); at; at = strstr(at + 1, name))
-        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
-            return true;
-    return false;
-}
-
 static Hide hide_of(const char *name)
 {
     if (strcmp(name, "masked") == 0)
@@ -94,9 +85,9 @@ static Hide hide_of(const char *name)
 static Names rows_of(const Trace *t, const char *name)
 {
     Names keys = t->input->keys[t->batch];
-    if (is(name, "past_k past_v"))
+    if (word_among(name, "past_k past_v"))
         return keys;
-    if (!is(name, "k v"))
+    if (!word_among(name, "k v"))
         return trace_queries(t, 0);
     keys.first += t->first + t->input->P;
     return keys;
@@ -105,15 +96,16 @@ static Names rows_of(const Trace *t, const char *name)
 static Names columns_of(const Trace *t, const char *name)
 {
     Names features = {NULL, 0, 'd', 0};
-    if (is(name, "scores scaled masked weights"))
+    if (word_among(name, "scores scaled masked weights"))
         return t->input->keys[t->batch];
-    return is(name, "q k v past_k past_v output change") ? t->input->features : features;
+    return word_among(name, "q k v past_k past_v output change") ? t->input->features : features;
 }
 
 static bool is_printed(const Trace *t, const char *name)
 {
     return t->print == PRINT_ALL || (t->print == PRINT_WEIGHTS && strcmp(name, "weights") == 0) ||
-           (t->print == PRINT_OUTPUT && is(name, t->input->projected ? "result" : "output"));
+           (t->print == PRINT_OUTPUT &&
+            word_among(name, t->input->projected ? "result" : "output"));
 }
 
 bool trace_wanted(const Trace *t)
@@ -174,7 +166,8 @@ static void json_step(Trace *t, const char *name, Tensor x, Names rows, Names co
 static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns, Hide hide)
 {
     char heading[STEP], path[OUTPUT_PATH];
-    Mask mask = mask_head(&t->mask, t->batch, t->head);
+    // A table is not masked; nor is a batch of none, which has no head to ask for.
+    Mask mask = hide == HIDE_NOTHING ? t->mask : mask_head(&t->mask, t->batch, t->head);
     snprintf(heading, sizeof heading, "p%ld.b%ld.h%ld.%s", t->pass, t->batch, t->head, name);
     if (is_printed(t, name))
         print_matrix(stdout, heading, x, rows, columns, &mask, hide);
@@ -187,6 +180,12 @@ static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns
     if (snprintf(path, sizeof path, "%s/%s.npy", t->options->trace, heading) >= (int)sizeof path)
         refuse(EXIT_WRITE, "%s: the path is too long", t->options->trace);
     npy_write(path, x);
+}
+
+void trace_at(Trace *t, long b, long h)
+{
+    t->batch = b;
+    t->head = h;
 }
 
 void trace_step(Trace *t, const char *name, Tensor x)
@@ -227,7 +226,7 @@ static void emit_rows(Trace *t, const char *name, Tensor heads, long from, long 
 {
     for (long b = 0; b < heads.shape[0]; b++)
         for (long h = 0; h < heads.shape[1]; h++) {
-            t->batch = b, t->head = h;
+            trace_at(t, b, h);
             trace_step(t, name, tensor_slice(tensor_at(tensor_at(heads, b), h), 0, from, to));
         }
 }
@@ -239,9 +238,8 @@ Mask trace_pass(Trace *t, long first, long n, long m)
     t->mask = mask_pass(&in->mask, first, n, in->P, m);
     if (t->quiet)
         return t->mask;
-    t->head = 0;
     for (long b = 0; in->projected && b < in->B; b++) {
-        t->batch = b;
+        trace_at(t, b, 0);
         trace_step(t, "x", tensor_slice(tensor_at(in->x, b), 0, first, first + n));
     }
     if (in->P > 0 && t->pass == 0) {

@@ -24,6 +24,9 @@ typedef struct {
 Trace trace_open(const Options *o, const Input *in);
 void  trace_close(Trace *t);
 
+// The steps to come belong to head h of sequence b.
+void trace_at(Trace *t, long b, long h);
+
 // Emits x ([rows, columns] or [rows]) as a step. scores, scaled, masked and weights have keys
 // as columns, every other step features.
 void trace_step(Trace *t, const char *name, Tensor x);

@@ -3,16 +3,19 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
-doc=docs/YOUR_ARRAYS.md work=build/arrays
+doc=docs/YOUR_ARRAYS.md
 python=$(sh tests/python.sh) || { echo "skip - numpy is not here (make setup)"; exit 0; }
-mkdir -p "$work"
+mkdir -p build
+work=$(mktemp -d build/arrays.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 
 blocks=$(grep -c '^```python$' "$doc")
 if [ "$blocks" != 1 ]; then
     echo "not ok - $doc: expected one python block, the tested recipe, got $blocks"
     exit 1
 fi
-sed -n '/^```python$/,/^```$/{/^```/d;p;}' "$doc" > "$work/recipe.py"
+sed -n '/^```python$/,/^```$/{/^```/d;p;}' "$doc" | sed "s|build/arrays|$work|g" > "$work/recipe.py"
 
 "$python" "$work/recipe.py" > "$work/log" 2> "$work/errors"
 code=$?

@@ -2,8 +2,20 @@
 # -O0 and -O3, ASan and UBSan, valgrind, and each chapter built alone by its own first comment.
 
 set -u
-work=build/builds
-mkdir -p "$work"
+mkdir -p build
+work=$(mktemp -d build/builds.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+
+passed=0 failed=0 skipped=0
+say() { # "ok - …", "not ok - …" or "skip - …"
+    case $1 in
+    'ok '*) passed=$((passed + 1)) ;;
+    'not ok '*) failed=$((failed + 1)) ;;
+    *) skipped=$((skipped + 1)) ;;
+    esac
+    echo "$1"
+}
 
 # What is run of every chapter. The numbers are printed whole: %9.4f would hide a last bit.
 runs='--example worked
@@ -36,19 +48,19 @@ bits_of() { # folder of programs, chapter
 
 same_bits() { # variant
     make -s $(for c in chapters/[0-9]*; do echo "build/$1/${c#chapters/}"; done) > "$work/make.log" 2>&1 || {
-        echo "not ok - $1: $(grep -m 1 -E 'error|warning' "$work/make.log")"
+        say "not ok - $1: $(grep -m 1 -E 'error|warning' "$work/make.log")"
         return
     }
-    grep -m 3 warning "$work/make.log" | sed "s/^/not ok - $1: /"
+    ! grep -q warning "$work/make.log" || say "not ok - $1: $(grep -m 1 warning "$work/make.log")"
     for c in chapters/[0-9]*; do
         name=${c#chapters/}
         bits_of build/cpu "$name" > "$work/here"
         bits_of "build/$1" "$name" > "$work/there"
         if grep -q failed "$work/here" || ! cmp -s "$work/here" "$work/there"; then
-            echo "not ok - $name: $1 gives other bits than the plain build"
+            say "not ok - $name: $1 gives other bits than the plain build"
             diff "$work/here" "$work/there" | head -n 4
         else
-            echo "ok - $name: $1 gives the same bits"
+            say "ok - $name: $1 gives the same bits"
         fi
     done
 }
@@ -66,39 +78,42 @@ watched() { # name of the watcher, its command, folder of programs
                 bad="$bad [$flags: $(grep -m 1 -E 'Sanitizer|runtime error|ERROR SUMMARY' "$work/log")]"
             fi
         done
-        [ -z "$bad" ] && echo "ok - $name: clean under $1" || echo "not ok - $name: $1:$bad"
+        [ -z "$bad" ] && say "ok - $name: clean under $1" || say "not ok - $name: $1:$bad"
     done
 }
 
 sanitizers() {
-    sh tests/have.sh libasan || { echo "skip - sanitizers: libasan is not here (make setup)"; return; }
-    make -s $(for c in chapters/[0-9]*; do echo "build/sanitized/${c#chapters/}"; done) > "$work/make.log" 2>&1
+    sh tests/have.sh libasan || { say "skip - sanitizers: libasan is not here (make setup)"; return; }
+    make -s $(for c in chapters/[0-9]*; do echo "build/sanitized/${c#chapters/}"; done) > "$work/make.log" 2>&1 || {
+        say "not ok - the chapters do not build with sanitizers: $(grep -m 1 error "$work/make.log")"
+        return
+    }
     watched 'ASan and UBSan' '' build/sanitized
     make -s sanitized-tests > "$work/make.log" 2>&1 || {
-        echo "not ok - the tests do not build with sanitizers: $(grep -m 1 error "$work/make.log")"
+        say "not ok - the tests do not build with sanitizers: $(grep -m 1 error "$work/make.log")"
         return
     }
     for run in 'property 200 7' 'model_pages 20000 1'; do
         set -- $run
         if "build/sanitized/tests/$1" "$2" "$3" > "$work/log" 2>&1; then
-            echo "ok - $1: clean under ASan and UBSan"
+            say "ok - $1: clean under ASan and UBSan"
         else
-            echo "not ok - $1: $(grep -m 1 -E 'Sanitizer|runtime error|not ok' "$work/log")"
+            say "not ok - $1: $(grep -m 1 -E 'Sanitizer|runtime error|not ok' "$work/log")"
         fi
     done
 }
 
 fuzzing() {
-    sh tests/have.sh libfuzzer || { echo "skip - fuzzing: libFuzzer is not here (make setup)"; return; }
+    sh tests/have.sh libfuzzer || { say "skip - fuzzing: libFuzzer is not here (make setup)"; return; }
     if make -s fuzz RUNS=50000 > "$work/log" 2>&1; then
-        echo "ok - the .npy reader: 50000 files of noise, no crash, no leak"
+        say "ok - the .npy reader: 50000 files of noise, no crash, no leak"
     else
-        echo "not ok - the .npy reader: $(grep -m 1 -E 'ERROR|error' "$work/log")"
+        say "not ok - the .npy reader: $(grep -m 1 -E 'ERROR|error' "$work/log")"
     fi
 }
 
 memory() {
-    command -v valgrind > /dev/null || { echo "skip - valgrind is not here (make setup)"; return; }
+    command -v valgrind > /dev/null || { say "skip - valgrind is not here (make setup)"; return; }
     watched valgrind 'valgrind --leak-check=full --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 -q' build/cpu
 }
 
@@ -113,18 +128,20 @@ alone() {
         command=$(echo "$command" | sed "s| -o [^ ]* | -o $work/$program |")
         if sh -c "$command" > "$work/log" 2>&1 && "$work/$program" > "$work/alone" 2>&1 &&
             "build/cpu/$name" | cmp -s - "$work/alone"; then
-            echo "ok - $name: built alone by its own comment, it prints the same"
+            say "ok - $name: built alone by its own comment, it prints the same"
         else
-            echo "not ok - $name: its own build command: $command: $(head -n 1 "$work/log")"
+            say "not ok - $name: its own build command: $command: $(head -n 1 "$work/log")"
         fi
     done
 }
 
 for variant in gcc-O0 gcc-O3 clang-O0 clang-O3; do
     command -v "${variant%%-*}" > /dev/null && same_bits "$variant" ||
-        echo "skip - $variant: ${variant%%-*} is not here (make setup)"
+        say "skip - $variant: ${variant%%-*} is not here (make setup)"
 done
 alone
 sanitizers
 memory
 fuzzing
+echo "builds: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

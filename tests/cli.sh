@@ -115,11 +115,13 @@ refuses() {
     code=$1 words=$2 line= more=
     shift 2
     run "$@"
+    behind=$(echo left/*)
+    rm -rf left/* # or every check after this one would fail, too
     { IFS= read -r line; IFS= read -r more; } <stderr
     is "exit status" "$code" "$status" || { cat stderr; return 1; }
     case $line in *"$words"*) ;; *) is stderr "a line with $words" "$line" || return 1 ;; esac
     is "a second line on stderr" "" "$more" && is stdout "" "$(head -n 1 stdout)" &&
-        is "files left behind" "left/*" "$(echo left/*)"
+        is "files left behind" "left/*" "$behind"
 }
 
 # refused CODE WORDS PROGRAM FLAGS...: as a check, named by the case in $topic and the command.
@@ -226,12 +228,26 @@ make dead_nan --dtype '|b1' values 1,3 1 0 1
 every "3. a NaN that is hidden does not" dead_nan.npy "all 0" "all -inf"
 make k values 3,1 -inf
 weights_are() {
+    wanted=$1
+    shift
     rm -rf trace
-    run "$2" --q q.npy --k k.npy --v v.npy --print none --trace trace
-    ended_well && "$tools/expect" trace/p0.b0.h0.weights.npy $1
+    run "$@" --q q.npy --k k.npy --v v.npy --print none --trace trace
+    ended_well && "$tools/expect" trace/p0.b0.h0.weights.npy $wanted
 }
 for program in 01_naive_attention 02_masking 03_multi_head 04_gqa 05_kv_cache 06_paged_blocks; do
     check "3. the weights of a dead row are 0 ($program)" weights_are "all 0" "$program"
+done
+
+# 0 * NaN is NaN: in a dead row not even what its blocks add may read V.
+adds_nothing() {
+    run "$@" --explain 0 --q q.npy --k k.npy --v v.npy
+    ended_well && is "blocks that add something" "" "$(sed -n 's/^  block .*adds//p' stdout |
+        grep -v '^ 0.0000$')" && grep -q '^  block .*adds 0.0000$' stdout
+}
+make v values 3,1 nan inf -inf
+for mask in none padding=0; do
+    check "3. the blocks of a dead row add 0, whatever V holds (--mask $mask)" \
+        adds_nothing 06_paged_blocks --mask $mask
 done
 
 # With M - N = -33, the query in row i stands at position i - 33.
@@ -310,6 +326,17 @@ causally "16. NaN in one value: the rows before it are untouched" causal \
 make q values 4,1 1 nan 1
 make v values 4,1 1 3 2 6
 causally "16. NaN in one query: its row alone" causal "values 1 nan 2 3"
+whole causal | sed '/^07/d' >ways # which never holds the weights
+while read -r way; do
+    check "16. in a NaN row too a hidden key weighs exactly 0 ($way)" weights_are \
+        "rows 0 1 values 1 0 0 0 rows 1 2 values nan nan 0 0 rows 2 3 finite" $way
+done <ways
+make q values 4,1 1
+make k values 4,1 0 nan 0
+while read -r way; do
+    check "16. in a row that a NaN key spoils too ($way)" weights_are \
+        "rows 0 1 values 1 0 0 0 rows 1 2 values nan nan 0 0 rows 2 3 values nan nan nan 0" $way
+done <ways
 
 make q values 4,1 1
 for bad in nan inf -inf; do
@@ -505,9 +532,19 @@ for program in $chapters; do
     check "34. neither: an empty output ($program)" answers "shape ${lead}0,2" "" $program \
         --q q.npy --k no_k.npy --v no_v.npy
 done
+make no_mask values 0,2,3,5
+make any_mask --dtype '|b1' values 3,5 1
+runs_well() {
+    run "$@"
+    ended_well
+}
 for program in $headed; do
     check "34. no sequences: an empty output ($program)" answers "shape 0,2,3,4" "shape 0,2,3" \
         $program --q q_batch.npy --k k_batch.npy --v k_batch.npy
+    for mask in no_mask any_mask; do
+        check "34. no sequences, all printed under $mask.npy ($program)" runs_well $program \
+            --q q_batch.npy --k k_batch.npy --v k_batch.npy --mask $mask.npy --print all
+    done
 done
 
 # --- 35 to 42: masks -----------------------------------------------------------------------------
@@ -821,10 +858,19 @@ for program in $chapters; do
     refused 2 "--print" $program --print everything
     refused 2 "--k is missing" $program --q good.npy --v good.npy
     refused 2 "--q is missing" $program --k good.npy --v good.npy
-    refused 2 "--example would be another" $program $goods --example worked
-    refused 2 "--n is a size of --example random" $program $goods --n 3
-    refused 2 "--dim is a size of --example random" $program --example worked --dim 3
-    for scale in nan inf -inf 1e99 x 1x ""; do
+    refused 2 "--example does not go with" $program $goods --example worked
+    refused 2 "--n does not go with" $program $goods --n 3
+    refused 2 "--seed does not go with" $program $goods --seed 3
+    refused 2 "--dim does not go with" $program --example worked --dim 3
+    refused 2 "--n does not go with" $program --example onehot --n 5
+    refused 2 "--seed does not go with" $program --example fruit --seed 3
+    check "--seed alone is random input ($program)" same_bits "$program --seed 3" \
+        "$program --example random --seed 3"
+    for flag in "--trace left/t" "--print all" "--explain 0" --stats --heat; do
+        case $program$flag in 07*--heat) continue ;; esac # which refuses it for another reason
+        refused 2 "${flag%% *} does not go with --bench" $program --bench $flag
+    done
+    for scale in nan inf -inf 1e99 1e-60 -1e-60 x 1x ""; do
         refused 2 "--scale: expected" $program --scale "$scale"
     done
     for row in x -1 1, 1,x 1,2,3 1e99 ""; do
@@ -900,11 +946,20 @@ done
 for program in $headed; do
     refused 2 "--heads: expected a divisor" $program --heads 3
     refused 2 "--config: expected" $program --config gpt-17
-    refused 2 "--wq projects X" $program --wq identity
+    refused 2 "--wq does not go with" $program --wq identity
+    refused 2 "--hidden does not go with" $program --hidden 12
+    refused 2 "--m does not go with" $program --x random --m 5
+    refused 2 "--dim-v does not go with" $program --x random --dim-v 3
+    refused 2 "--m does not go with" $program --config gpt2-small --m 7
+    refused 2 "--example does not go with" $program --x random --example fruit
+    refused 2 "--n does not go with" $program --x example --n 5
+    refused 2 "--n does not go with" $program --x good.npy --heads 1 --n 5
+    refused 2 "--batch does not go with" $program --x good.npy --heads 1 --batch 2
+    refused 2 "--hidden does not go with" $program --x good.npy --heads 1 --hidden 8
     refused 3 "wq.npy" $program --x example --wq wq.npy
     refused 3 "good.npy" $program --x example --wq good.npy # [3, 4], where [4, 4] is wanted
     refused 2 "--heads" $program $goods --heads 2
-    refused 2 "--x would be another" $program $goods --x example
+    refused 2 "--x does not go with" $program $goods --x example
 done
 for program in $cached; do
     refused 2 "--past-v is missing" $program --past-k good.npy
@@ -920,6 +975,37 @@ refused 2 "--capacity" 05_kv_cache --capacity 2
 refused 2 "--no-cache" 05_kv_cache --no-cache
 
 refused 2 "--heat" 07_flash_tiling --heat # it never holds the weights
+
+# What is refused is refused before anything is written: an earlier trace, of another input, stays
+# as it was, and nothing is printed.
+keeps_the_trace() {
+    code=$1 words=$2
+    shift 2
+    rm -rf trace before
+    run "$1" --example onehot --trace trace
+    ended_well && cp -Rp trace before || return 1
+    refuses "$code" "$words" "$@" --trace trace && diff -r before trace
+}
+# kept CODE WORDS PROGRAM FLAGS...: as a check, named by the command.
+kept() {
+    check "an earlier trace stays: $3 $4 $5" keeps_the_trace "$@"
+}
+for program in $chapters; do
+    kept 2 "--explain: expected" $program --explain 99
+    kept 2 "--tokens: expected" $program --tokens "a b"
+done
+for program in $cached; do
+    kept 2 "--prefill 2" $program --prefill 2 --n 4 --m 6
+done
+kept 2 "--cache: expected" 05_kv_cache --cache bogus
+kept 2 "--layout: expected" 05_kv_cache --layout bogus
+kept 2 "--capacity: expected" 05_kv_cache --capacity 2
+kept 2 "--no-cache" 05_kv_cache --no-cache --stats
+for program in 06_paged_blocks 07_flash_tiling; do
+    kept 5 "no free blocks" $program --blocks 1
+    kept 5 "GiB" $program --block-size 2147483647 --dim 1024
+done
+kept 2 "--cut: expected" 07_flash_tiling --cut 3,1
 
 # Everything that is no mask, or not one for 3 queries and 3 keys.
 for program in $masking; do
@@ -961,6 +1047,35 @@ sizes() {
 }
 check "the KV calculator counts KV heads" sizes qwen2.5-0.5b 1024 12582912
 check "the KV calculator, multi-head" sizes llama-7b 4096 2147483648
+
+# --- what is counted -----------------------------------------------------------------------------
+
+# counted ROW PROGRAM FLAGS...: the number behind that name in --stats.
+counted() {
+    row=$1
+    shift
+    run "$@" --stats --print none
+    ended_well && sed -n "s/^$row  *\([0-9][0-9]*\).*/\1/p" stdout
+}
+more_than() { # MORE ROW FLAGS FLAGS: the first run's number is larger by MORE
+    other=$(counted "$2" $4) || return 1
+    is "$2" $((other + $1)) "$(counted "$2" $3)"
+}
+# 3 x 3 floats a head are read, and added where they do not hide: 6 of them.
+make bias values 3,3 0.5 -inf -inf 1 0 -inf -2 3 0.25
+for program in $masking; do
+    case $program in 02*) heads=1 once= ;; 03* | 04*) heads=4 once= ;;
+    *) heads=4 once="--prefill 3" ;; esac
+    case $program in 07*) once="$once --tile 3,3" ;; esac
+    check "an additive mask is read: 4 bytes a score ($program)" more_than $((36 * heads)) \
+        "bytes read" "$program $once --mask bias.npy" "$program $once --mask causal"
+    check "an additive mask is added: a flop where it does not hide ($program)" \
+        more_than $((6 * heads)) flops "$program $once --mask bias.npy" \
+        "$program $once --mask causal"
+done
+# One head, one token: the cache has nothing to add to what chapter 04 holds.
+check "05 takes as much scratch as 04 for one token" more_than 0 "bytes scratch" \
+    "05_kv_cache --n 1 --heads 1 --kv-heads 1" "04_gqa --n 1 --heads 1 --kv-heads 1"
 
 # --- what is printed -----------------------------------------------------------------------------
 
@@ -1133,6 +1248,11 @@ full_stdout() {
     status=$?
     is "exit status" 6 "$status" && grep -q "stdout: cannot be written: No space left" stderr
 }
+# --help and --version answer before any flag is read, and their answer may be lost too.
+full_answer() {
+    "$build/$1" "$2" >/dev/full 2>stderr </dev/null
+    is "exit status" 6 $? && grep -q "stdout: cannot be written: No space left" stderr
+}
 no_stdout() {
     rm -f out.npy
     "$build/$1" --output out.npy >&- 2>stderr </dev/null
@@ -1179,6 +1299,8 @@ for program in $chapters; do
     check "81. \`| head -n 1\` is quiet ($program)" head_closes $program
     if [ -c /dev/full ]; then
         check "80. a full disk behind stdout ($program)" full_stdout $program
+        check "80. a full disk behind --help ($program)" full_answer $program --help
+        check "80. a full disk behind --version ($program)" full_answer $program --version
     else
         skip "80. a full disk behind stdout ($program)" "there is no /dev/full"
     fi

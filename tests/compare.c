@@ -1,4 +1,4 @@
-// compare A B [--ref R --naive C] [--bound X] [--steps name,name] [--nan-ok] [--quiet]
+// compare A B [--ref R --naive C] [--bound X] [--steps name,name] [--complete] [--nan-ok]
 // compare --text A.txt B.txt
 //
 // The command line of tests/comparer.c. Exit: 0 alike, 1 FAIL or DIFFERS, 2 usage, 3 bad file.
@@ -13,13 +13,15 @@
 #include <string.h>
 
 static const char *usage =
-    "usage: compare A B [--ref R --naive C] [--bound X] [--steps name,name] [--nan-ok] [--quiet]\n"
+    "usage: compare A B [--ref R --naive C] [--bound X] [--steps name,name] [--complete]\n"
+    "               [--nan-ok] [--quiet]\n"
     "       compare --text A.txt B.txt [--quiet]\n"
     "A, B, R, C: .npy files or trace directories, two runs, their float64 reference and a naive\n"
     "float32 run. The last line is BIT-EXACT, REASSOCIATED or FAIL (--text: SAME or DIFFERS).\n"
     "  --ref R --naive C   A and B may be twice as far from R as C is\n"
     "  --bound X           A and B may be X apart, and X from R; with --naive both must hold\n"
     "  --steps NAMES       these steps alone; default q,k,v and scores to output\n"
+    "  --complete          A must have every step from scores to output that B has\n"
     "  --nan-ok            NaN equals NaN\n"
     "  --quiet             the last line alone\n"
     "example: compare build/trace/04 build/trace/03\n";
@@ -64,6 +66,8 @@ static void take_argument(Arguments *a, int argc, char **argv, int *n)
         a->rules.bound = read_bound(value_of(argc, argv, n, a->rules.bound >= 0));
     else if (strcmp(flag, "--steps") == 0)
         a->rules.steps = value_of(argc, argv, n, a->rules.steps);
+    else if (strcmp(flag, "--complete") == 0)
+        a->rules.complete = true;
     else if (strcmp(flag, "--nan-ok") == 0)
         a->rules.nan_expected = true;
     else if (strcmp(flag, "--quiet") == 0)
@@ -90,7 +94,7 @@ static Arguments read_arguments(int argc, char **argv)
         }
     if (a.paths != 2)
         refuse(EXIT_USAGE, "expected two runs, got %d; try --help", a.paths);
-    bool has_rules = a.ref || a.naive || a.rules.bound >= 0 || a.rules.steps;
+    bool has_rules = a.ref || a.naive || a.rules.bound >= 0 || a.rules.steps || a.rules.complete;
     if (a.text && (has_rules || a.rules.nan_expected))
         refuse(EXIT_USAGE, "--text: takes no other flag than --quiet");
     if (a.naive && !a.ref)

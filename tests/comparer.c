@@ -95,7 +95,7 @@ typedef struct {
     long batch, head;      // head -1: of all heads together
     const char *step;
     bool file, wide;       // a single file; nothing but float64
-    int  axes;             // of one file
+    int  axes;             // of one file: with passes, of the last
     long shape[MAX_AXES];
     long rows, values;
     Row *row;
@@ -392,7 +392,51 @@ static bool same_heads(const Step *x, const Step *y)
     return !unmatched(x, y) && !unmatched(y, x);
 }
 
-// All of a step: the same heads, as many rows, row by row.
+// The first axis whose size counts. In a step it is the one below the rows, which the passes share
+// out among themselves. In a file axes of 1 in front are left out: a matrix is a batch of one.
+static int first_axis(const Series *s)
+{
+    int a = 0;
+    if (!s->file)
+        return s->axes > 0 ? 1 : 0;
+    while (a < s->axes && s->shape[a] == 1)
+        a++;
+    return a;
+}
+
+// As many values are not yet the same array: [2 x 3], [3 x 2] and [6] are three.
+static bool same_shape(const Series *x, const Series *y)
+{
+    int a = first_axis(x), b = first_axis(y);
+    if (x->axes - a != y->axes - b)
+        return false;
+    for (; a < x->axes; a++, b++)
+        if (x->shape[a] != y->shape[b])
+            return false;
+    return true;
+}
+
+static void append_shape(char *to, size_t size, const Series *s)
+{
+    append(to, size, "[");
+    for (int a = 0; a < s->axes; a++)
+        append(to, size, a ? " x %ld" : "%ld", s->shape[a]);
+    append(to, size, "]");
+}
+
+static void meet_shapes(Difference *d, const Series *x, const Series *y)
+{
+    if (d->fault[0] || same_shape(x, y))
+        return;
+    append_name(d->fault, sizeof d->fault, x, -1);
+    append(d->fault, sizeof d->fault, ": ");
+    append_shape(d->fault, sizeof d->fault, x);
+    append(d->fault, sizeof d->fault, " and ");
+    append_shape(d->fault, sizeof d->fault, y);
+}
+
+// All of a step: the same heads, as many rows, row by row. A row that does not fit says more than
+// the shapes of a step, which come after it: there may be no row, or several axes below.
 static Difference measure(const Step *x, const Step *y, bool nan_expected)
 {
     Difference d = {.wide = true};
@@ -405,12 +449,15 @@ static Difference measure(const Step *x, const Step *y, bool nan_expected)
     for (long n = 0; n < x->count && !d.fault[0]; n++) {
         const Series *s = &x->series[n], *t = series_beside(y, s);
         d.wide = d.wide && s->wide && t->wide;
+        if (s->file)
+            meet_shapes(&d, s, t);
         if (s->rows != t->rows) {
             append_name(d.fault, sizeof d.fault, s, -1);
             append(d.fault, sizeof d.fault, ": %ld rows and %ld", s->rows, t->rows);
         }
         for (long r = 0; r < s->rows && !d.fault[0]; r++)
             meet_row(&d, s, t, r, nan_expected);
+        meet_shapes(&d, s, t);
     }
     return d;
 }
@@ -609,8 +656,9 @@ static void judge(Comparison *c, const Contest *t, CompareRules rules)
 static void conclude(Comparison *c)
 {
     if (c->verdict == BIT_EXACT)
-        snprintf(c->text, sizeof c->text, "BIT-EXACT     %ld step%s, %ld value%s", c->steps,
-                 c->steps == 1 ? "" : "s", c->values, c->values == 1 ? "" : "s");
+        snprintf(c->text, sizeof c->text, "BIT-EXACT     %ld step%s, %ld value%s%s", c->steps,
+                 c->steps == 1 ? "" : "s", c->values, c->values == 1 ? "" : "s",
+                 c->values == 0 ? ": there was nothing to compare" : "");
 }
 
 // --- which steps ----------------------------------------------------------------------------
@@ -643,18 +691,31 @@ static void note_alone(FILE *notes, const char *who, const Run *run, const Run *
         fputc('\n', notes);
 }
 
+static void fail_without(Comparison *c, const char *step, const Run *run)
+{
+    char reason[COMPARISON_TEXT / 2] = "";
+    append(reason, sizeof reason, "step %s is missing in %s", step, run->path);
+    fail_with(c, step, reason);
+}
+
 // Every name in `steps` must be a step of both runs.
 static void require_steps(Comparison *c, const char *steps, const Run *a, const Run *b)
 {
     for (const char *at = steps; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        char name[STEP_NAME] = "", reason[COMPARISON_TEXT / 2] = "";
+        char name[STEP_NAME] = "";
         append(name, sizeof name, "%.*s", (int)strcspn(at, ","), at);
         const Run *without = !has_step(a, name) ? a : !has_step(b, name) ? b : NULL;
-        if (without) {
-            append(reason, sizeof reason, "step %s is missing in %s", name, without->path);
-            fail_with(c, name, reason);
-        }
+        if (without)
+            fail_without(c, name, without);
     }
+}
+
+// What A no longer shows cannot be held against B: of the arithmetic that must not be.
+static void require_complete(Comparison *c, const Run *a, const Run *b)
+{
+    for (int r = SCORES; r <= OUTPUT; r++)
+        if (has_step(b, algorithm[r]) && !has_step(a, algorithm[r]))
+            fail_without(c, algorithm[r], a);
 }
 
 // K and V of runs with a different number of KV heads have no counterpart.
@@ -691,14 +752,17 @@ Comparison compare_paths(const char *a, const char *b, const char *ref, const ch
     for (int n = 1; n < 4; n++)
         if (run[n].path && run[n].single != run[0].single)
             refuse(EXIT_USAGE, "%s and %s: expected two files or two directories", a, run[n].path);
-    if (run[0].single && rules.steps)
-        refuse(EXIT_USAGE, "--steps: a single file has no steps");
+    if (run[0].single && (rules.steps || rules.complete))
+        refuse(EXIT_USAGE, "%s: a single file has no steps",
+               rules.steps ? "--steps" : "--complete");
     if (rules.notes && !run[0].single) {
         note_alone(rules.notes, "A", &run[0], &run[1]);
         note_alone(rules.notes, "B", &run[1], &run[0]);
     }
     if (!run[0].single)
         require_steps(&c, rules.steps ? rules.steps : "output", &run[0], &run[1]);
+    if (rules.complete)
+        require_complete(&c, &run[0], &run[1]);
     for (long n = 0; n < run[0].count; n++) { // A's files are in the order of the algorithm
         const char *step = run[0].file[n].step;
         bool seen = n > 0 && strcmp(step, run[0].file[n - 1].step) == 0;

@@ -26,6 +26,7 @@ typedef enum { BIT_EXACT, REASSOCIATED, FAIL } Verdict;
 typedef struct {
     double bound;       // of one run's output, as the oracle prints it; negative: none
     bool   nan_expected;// NaN equals NaN, and nothing else
+    bool   complete;    // A has every step of arithmetic (scores to output) that B has
     const char *steps;  // "scaled,output"; NULL: q, k, v and the six steps of attention
     FILE  *notes;       // a line for everything worth knowing; NULL: none
 } CompareRules;
@@ -41,8 +42,8 @@ typedef struct {
     char   text[COMPARISON_TEXT];    // the verdict as a line, without its newline
 } Comparison;
 
-// ref and naive may be NULL. All are files or all are directories. Refuses with EXIT_INPUT
-// what cannot be read.
+// ref and naive may be NULL. All are files or all are directories. Shapes must agree; of files
+// axes of 1 in front do not count. Refuses with EXIT_INPUT what cannot be read.
 Comparison compare_paths(const char *a, const char *b, const char *ref, const char *naive,
                          CompareRules rules);
 

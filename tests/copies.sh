@@ -1,6 +1,7 @@
 # The chapters repeat each other on purpose: a function that two neighbouring chapters share is
 # the same to the letter in both, comment included, unless tests/changes.txt lists it as what the
-# later one changes. A list entry that names no change is stale, and an error too.
+# later one changes. A list entry that names no change is stale, and an error too. Headers that
+# two neighbours share are the same as a whole, all but attention.h and experiment.h.
 #
 #     sh tests/copies.sh           check
 #     sh tests/copies.sh --count   changed lines of attention.c from chapter to chapter
@@ -39,12 +40,15 @@ listed() { # is function $2 listed as changed in chapter $1?
 }
 
 mkdir -p build
-before= bad=0 checked=0
+work=$(mktemp -d build/copies.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+before= bad=0 checked=0 headers=0
 for c in $chapters; do
-    functions "$c" > build/functions.new
+    functions "$c" > "$work/new"
     if [ -n "$before" ]; then
         while IFS='	' read -r name text; do
-            other=$(awk -F '\t' -v n="$name" '$1 == n { print $2 }' build/functions.old)
+            other=$(awk -F '\t' -v n="$name" '$1 == n { print $2 }' "$work/old")
             [ -z "$other" ] && continue
             checked=$((checked + 1))
             if [ "$text" = "$other" ]; then
@@ -54,10 +58,19 @@ for c in $chapters; do
                 echo "not ok - $c: $name differs from $before (a copy that drifted?)"
                 bad=1
             fi
-        done < build/functions.new
+        done < "$work/new"
     fi
-    mv build/functions.new build/functions.old
+    mv "$work/new" "$work/old"
+    # A header is one text: whole, or it is another's. attention.h is the chapter's own contract.
+    for header in "$c"/*.h; do
+        case ${header##*/} in attention.h | experiment.h) continue ;; esac
+        [ -n "$before" ] && [ -f "$before/${header##*/}" ] || continue
+        headers=$((headers + 1))
+        cmp -s "$before/${header##*/}" "$header" ||
+            { echo "not ok - $header differs from $before (a copy that drifted?)"; bad=1; }
+    done
     before=$c
 done
-[ "$bad" = 0 ] && [ "$checked" -gt 0 ] && echo "ok - $checked shared functions are the same in neighbouring chapters"
+[ "$bad" = 0 ] && [ "$checked" -gt 0 ] && [ "$headers" -gt 0 ] &&
+    echo "ok - what neighbouring chapters share is the same (functions: $checked, headers: $headers)"
 exit $bad

@@ -7,15 +7,17 @@ usage() {
     exit 2
 }
 [ -n "${1:-}" ] && [ -n "${2:-}" ] || usage
-work=build/diff
-mkdir -p "$work"
+work=$(mktemp -d build/diff.XXXXXX) || exit 1
+compare=$PWD/build/tests/compare
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 
 # Colour on a terminal only: removed lines red, added green, headings bold.
 paint() {
     if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
         esc=$(printf '\033')
-        sed "s/^-.*/$esc[31m&$esc[0m/; s/^+.*/$esc[32m&$esc[0m/; s/^.*  [|<>]\(	\| .*\)\{0,1\}\$/$esc[33m&$esc[0m/
-             s/^== .*/$esc[1m&$esc[0m/"
+        sed -E "s/^-.*/$esc[31m&$esc[0m/; s/^\+.*/$esc[32m&$esc[0m/
+                s/^.*  [|<>](	| .*)?\$/$esc[33m&$esc[0m/; s/^== .*/$esc[1m&$esc[0m/"
     else
         cat
     fi
@@ -28,12 +30,13 @@ chapter_of() {
     echo "${found#chapters/}"
 }
 
+# All matrices, also of runs too large to be printed unasked, unless --print says otherwise.
 run() { # "04 --kv-heads 4" into $2.txt and the trace directory $2
     name=$(chapter_of "$1") || exit 2
     set -- "$2" $1
     to=$1
     shift 2
-    rm -rf "$to"
+    case " $* " in *' --print '* | *' --print='*) ;; *) set -- "$@" --print all ;; esac
     "build/cpu/$name" "$@" --trace "$to" > "$to.log" 2>&1 || { cat "$to.log" >&2; exit 2; }
     mv "$to.log" "$to.txt"
 }
@@ -53,9 +56,9 @@ echo "== the matrices: $1 | $2 =="
 diff -y -t -W "$columns" "$work/a.txt" "$work/b.txt" | paint
 echo
 echo "== the numbers =="
-build/tests/compare --text "$work/a.txt" "$work/b.txt"
+(cd "$work" && "$compare" --text a.txt b.txt)
 case "$a$b" in
 *07*) sh tests/near.sh "$work/b" "$work/a" "$2" ;; # from here on sums are reassociated
-*) build/tests/compare "$work/a" "$work/b" ;;
+*) (cd "$work" && "$compare" a b) ;;
 esac
 exit 0

@@ -8,7 +8,11 @@
 #     sh tests/mutants.sh 12 13      these
 
 set -u
-work=build/mutants
+mkdir -p build
+work=$(mktemp -d build/mutants.XXXXXX) || exit 1
+kept=           # yes: the logs of what was not caught stay
+trap '[ -n "$kept" ] || rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 tree=$work/tree # the sources and what is built from them, never mutated
 wanted=" $* "
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -19,7 +23,7 @@ command -v timeout > /dev/null && limit="timeout 120"
 
 # --- the entries ---------------------------------------------------------------------------------
 
-# Each entry as files in build/mutants/N: title, file, old, new, part, name. A line of its diff
+# Each entry as files in $work/N: title, file, old, new, part, name. A line of its diff
 # that begins with a blank stands in both, old and new.
 cut_entries() {
     awk -v dir=$work '
@@ -98,7 +102,6 @@ copy_of_tree() { # name
 }
 
 make_tree() {
-    rm -rf "$work"
     mkdir -p "$tree/build"
     cp -Rp Makefile LICENSE README.md chapters common tests docs "$tree/"
     [ ! -d build/cpu ] || cp -Rp build/cpu "$tree/build/"
@@ -208,4 +211,5 @@ in_lanes try_clean $parts
 in_lanes try $entries
 total=$(echo "$entries" | wc -w) caught=$(ls $work/[0-9]*/caught 2> /dev/null | wc -l)
 echo "mutants: $((caught)) passed, $((total - caught)) failed, $skipped skipped"
+[ "$caught" = "$total" ] || kept=yes
 [ "$caught" = "$total" ] && [ "$total" -gt 0 ]

@@ -1,23 +1,54 @@
 # make test: every check, one line a part, what failed in full, and at the end the plain line
 # `N passed, N failed, N skipped`. Each part prints `ok - …`, `not ok - …` or `skip - …` lines
-# (cmocka's TAP among them); its whole output is kept in build/test/PART.log.
+# (cmocka's TAP among them); its whole output is kept in build/test/PART.log. What a program prints
+# is believed only if it also ends well.
 #
 #     sh tests/run.sh              all parts
 #     sh tests/run.sh units cli    some
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
-logs=build/test
-mkdir -p "$logs"
-rm -f "$logs"/*.log "$logs"/*.count
+mkdir -p build/test
+work=$(mktemp -d build/test/run.XXXXXX) || exit 1 # two runs at once do not meet
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 export CMOCKA_MESSAGE_OUTPUT=TAP
 make=${MAKE:-make}
 export MAKEFLAGS= # what is built from here on is built by its own call
 
 # Builds what needs a library only now: `make setup test` may just have installed it.
 build() {
-    $make -s -k "$@" > "$logs/make.out" 2>&1 || sed 's/^/# /' "$logs/make.out"
-    grep -m 3 'warning:' "$logs/make.out" | sed 's/^/not ok - a warning: /'
+    $make -s -k "$@" > "$work/make.out" 2>&1 || {
+        sed 's/^/# /' "$work/make.out"
+        echo "not ok - make $*: $(grep -m 1 -E 'error|undefined|\*\*\*' "$work/make.out")"
+    }
+    grep -m 3 'warning:' "$work/make.out" | sed 's/^/not ok - a warning: /'
+}
+
+# one NAME COMMAND...: runs one program and prints what it prints. A program that ends badly, or
+# that has no failure to report and yet breaks off, is a failure itself: dead by a signal, stopped
+# by a sanitizer, or ended by an exit() on the way. $closing tells which line must come last, or
+# `plan`: cmocka says first how many checks there will be, "1..12". Empty: neither.
+one() {
+    name=$1
+    shift
+    "$@" > "$work/one.out" 2>&1
+    status=$?
+    cat "$work/one.out"
+    grep -aq '^not ok' "$work/one.out" && return
+    if [ "$status" != 0 ]; then
+        echo "not ok - $name: exit status $status"
+    elif ! is_complete "$work/one.out"; then
+        echo "not ok - $name: it ended on the way"
+    fi
+}
+
+is_complete() { # what a program printed; reads $closing
+    case $closing in
+    '') ;;
+    plan) [ "$(sed -n 's/^1\.\.//p' "$1")" = "$(grep -ac '^ok' "$1")" ] ;;
+    *) tail -n 1 "$1" | grep -q "^$closing: [0-9]* passed, [0-9]* failed, [0-9]* skipped\$" ;;
+    esac
 }
 
 # --- the parts -------------------------------------------------------------------------------
@@ -25,25 +56,27 @@ build() {
 units() {
     sh tests/have.sh cmocka.h || { echo "skip - unit tests: cmocka is not here (make setup)"; return; }
     build units
+    closing=plan
     for test in tests/unit_*.c; do
         program=$(basename "$test" .c)
         [ -x "build/tests/$program" ] || { echo "not ok - $program was not built"; continue; }
-        "build/tests/$program" 2>&1 | sed "s/^\(ok\|not ok\) [0-9]* - /\1 - $program: /"
+        one "$program" "build/tests/$program" | sed -E "s/^(ok|not ok) [0-9]+ - /\1 - $program: /"
     done
 }
 
-ladder() { sh tests/ladder.sh | sed 's/^ok  */ok - /; s/^not ok  */not ok - /'; }
+ladder() { closing=ladder; one ladder sh tests/ladder.sh | sed -E 's/^(ok|not ok) +/\1 - /'; }
 
 # Each part of the model and property tests names its own checks.
-model() { build/tests/model_pages 200000 3; }
-property() { build/tests/property 3000 1; }
-cli() { sh tests/cli.sh; }
-real() { build/tests/real; }
+model() { closing=model_pages; one model_pages build/tests/model_pages 200000 3; }
+property() { closing=property; one property build/tests/property 3000 1; }
+cli() { closing=cli; one cli.sh sh tests/cli.sh; }
+real() { closing=real; one real build/tests/real; }
 
 onnx() {
     sh tests/have.sh cjson/cJSON.h || { echo "skip - onnx: cJSON is not here (make setup)"; return; }
     build build/tests/onnx
-    build/tests/onnx
+    closing=onnx
+    one onnx build/tests/onnx
 }
 
 # Text that must be what its commands print, and copies that must be copies.
@@ -53,49 +86,46 @@ text() {
         echo "skip - docs/ADD_A_MASK.md: git is not here (make setup)"
         documents=$(ls docs/*.md | grep -v ADD_A_MASK)
     }
-    sh tests/transcript.sh --check traces/[0-9]*.txt README.md chapters/*/README.md $documents
-    sh tests/copies.sh
-    sh tests/style.sh
+    one transcript.sh sh tests/transcript.sh --check traces/[0-9]*.txt README.md \
+        chapters/*/README.md $documents
+    one copies.sh sh tests/copies.sh
+    one style.sh sh tests/style.sh
 }
 
 # Sanitizers, valgrind, both compilers, each program built alone by its own first comment.
-builds() { sh tests/builds.sh; }
+builds() { closing=builds; one builds.sh sh tests/builds.sh; }
 
 # A fixed part of the seeded bugs; make mutants runs all.
-mutants() { sh tests/mutants.sh --some; }
+mutants() { closing=mutants; one mutants.sh sh tests/mutants.sh --some; }
 
 # The recipe of docs/YOUR_ARRAYS.md, where numpy is.
-arrays() { sh tests/arrays.sh; }
+arrays() { one arrays.sh sh tests/arrays.sh; }
 
 # --- running them ------------------------------------------------------------------------------
 
 run_part() {
-    began=$(date +%s)
-    "$1" > "$logs/$1.log" 2>&1 < /dev/null
+    began=$(date +%s) closing=
+    "$1" > "$work/$1.log" 2>&1 < /dev/null
     ended=$(date +%s)
-    ok=$(grep -c '^ok' "$logs/$1.log")
-    bad=$(grep -c '^not ok' "$logs/$1.log")
-    skipped=$(grep -c '^skip' "$logs/$1.log")
+    ok=$(grep -ac '^ok' "$work/$1.log")
+    bad=$(grep -ac '^not ok' "$work/$1.log")
+    skipped=$(grep -ac '^skip' "$work/$1.log")
     # A part that says nothing has not run: that is a failure, not a pass.
     if [ $((ok + bad + skipped)) = 0 ]; then
-        echo "not ok - $1: no check ran" >> "$logs/$1.log"
+        echo "not ok - $1: no check ran" >> "$work/$1.log"
         bad=1
     fi
-    # So is one that died, by a signal or a sanitizer, behind its last line.
-    if grep -qE '^(Segmentation fault|Aborted|.*ERROR: (Address|Leak|Undefined)Sanitizer)' "$logs/$1.log" && [ "$bad" = 0 ]; then
-        echo "not ok - $1: a program died" >> "$logs/$1.log"
-        bad=1
-    fi
-    echo "$ok $bad $skipped" > "$logs/$1.count"
+    echo "$ok $bad $skipped" > "$work/$1.count"
+    mv "$work/$1.log" "build/test/$1.log"
     printf '%-10s %5d ok %4d failed %4d skipped %5d s\n' "$1" "$ok" "$bad" "$skipped" $((ended - began))
-    grep -A 3 -E '^(not ok|skip)' "$logs/$1.log" | grep -v '^ok' | head -n 60
+    grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
 parts=${*:-units ladder model property cli real onnx text arrays builds mutants}
 for part in $parts; do
     run_part "$part"
 done
-set -- $(cat "$logs"/*.count | awk '{ p += $1; f += $2; s += $3 } END { print p, f, s }')
+set -- $(cat "$work"/*.count | awk '{ p += $1; f += $2; s += $3 } END { print p, f, s }')
 echo
 echo "$1 passed, $2 failed, $3 skipped"
 [ "$2" = 0 ] && [ "$1" -gt 0 ]

@@ -2,12 +2,15 @@
 # held against what the model itself computed.
 
 set -u
-real=${REAL:-../shared/real} work=build/real
+real=${REAL:-../shared/real}
 if [ ! -d "$real" ]; then
     echo "skipped: the trained models' arrays are not here (looked in $real; REAL=dir sets another)"
     exit 0
 fi
-mkdir -p "$work"
+mkdir -p build
+work=$(mktemp -d build/real.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 failed=0
 
 # a model, how far its recorded output may be, a program and what else it is told

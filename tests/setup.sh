@@ -21,7 +21,7 @@ if ! command -v apt-get > /dev/null 2>&1; then
     echo "setup: going on without; make doctor says what that switches off"
     exit 0
 fi
-as_root=
+as_root= # env: sudo would not pass the variable on
 if [ "$(id -u)" != 0 ]; then
     as_root=sudo
     sudo -n true 2> /dev/null || [ -t 0 ] || as_root=
@@ -34,9 +34,9 @@ fi
 log=build/setup.log
 mkdir -p build
 install() {
-    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends "$@" >> "$log" 2>&1
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >> "$log" 2>&1
 }
-DEBIAN_FRONTEND=noninteractive $as_root apt-get update > "$log" 2>&1
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update > "$log" 2>&1
 if install $missing; then
     echo "setup: installed"
     exit 0

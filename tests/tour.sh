@@ -2,9 +2,11 @@
 # against the chapter before; at the end a table of what each costs on one larger input.
 
 set -u
-build=build/cpu rows=build/tour.rows
+build=build/cpu
 mkdir -p build
-: > "$rows"
+work=$(mktemp -d build/tour.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
 
 size='--n 256 --dim 32'          # what the closing table measures
 heads='--heads 4 --batch 1'
@@ -19,6 +21,15 @@ flags_of() { # what the table's run of a chapter is given
     esac
 }
 
+# Its scratch bytes, KV bytes and milliseconds, joined by |. Fails where --bench does, or prints
+# another line than it should.
+costs_of() { # chapter
+    "$build/$1" $(flags_of "$1") --bench > "$work/bench" || return 1
+    tail -n 1 "$work/bench" | awk -F, '
+        NF == 18 { printf "%d|%d|%.3f\n", $16, $18, $10 * 1000; row = 1 }
+        END { exit !row }'
+}
+
 for chapter in chapters/[0-9]*; do
     name=${chapter#chapters/} number=${name%%_*}
     echo "================================================================================"
@@ -26,19 +37,19 @@ for chapter in chapters/[0-9]*; do
     echo "================================================================================"
     echo
     "$build/$name" || failed=1
-    sh tests/ladder.sh "$number" > build/tour.ladder
+    sh tests/ladder.sh "$number" > "$work/ladder"
     [ $? = 0 ] && verdict=verified || { verdict=FAILED failed=1; }
     kinds=$(awk '/^ok/ { if (/BIT-EXACT/) e++; else if (/REASSOCIATED/) r++; else if (/DIFFERS/) d++ }
                  END { if (e) printf "%d bit-exact", e; if (r) printf ", %d reassociated", r
-                       if (d) printf ", %d differ as they must", d }' build/tour.ladder)
-    grep '^not ok' build/tour.ladder
+                       if (d) printf ", %d differ as they must", d }' "$work/ladder")
+    grep '^not ok' "$work/ladder"
     echo "verdict: $verdict, $kinds (make verify-$number)"
     echo
     title=$("$build/$name" --help | sed -n '1s/^Chapter [0-9]*, \([^:]*\):.*/\1/p')
     exact=$(echo "$kinds" | sed 's/ differ as they must/ must differ/')
-    "$build/$name" $(flags_of "$name") --bench | tail -n 1 |
-        awk -F, -v n="$number" -v t="$title" -v v="$exact" \
-            '{ printf "%s|%s|%s|%d|%d|%.3f\n", n, t, v, $16, $18, $10 * 1000 }' >> "$rows"
+    [ "$verdict" = verified ] || exact="FAILED, $exact"
+    costs=$(costs_of "$name") || { costs='FAILED|FAILED|FAILED' failed=1; }
+    echo "$number|$title|$exact|$costs" >> "$work/rows"
 done
 
 echo "================================================================================"
@@ -48,7 +59,7 @@ printf '%-3s %-24s %-44s %9s %8s %9s\n' '' idea 'verdict, by rows of the ladder'
 printf '%-3s %-24s %-44s %9s %8s %9s\n' '' '' '' bytes bytes ms
 while IFS='|' read -r number title verdict scratch kv ms; do
     printf '%-3s %-24s %-44s %9s %8s %9s\n' "$number" "$title" "$verdict" "$scratch" "$kv" "$ms"
-done < "$rows"
+done < "$work/rows"
 echo
 echo "scratch: held beyond inputs, output and cache; KV: keys and values held; time: median of 9"
 [ "$failed" = 0 ]

@@ -34,16 +34,19 @@ refresh() {
 }
 
 mkdir -p build
+new=$(mktemp build/transcript.XXXXXX) || exit 1
+trap 'rm -f "$new"' EXIT
+trap 'exit 130' INT TERM HUP
 for file; do
     [ -f "$file" ] || continue
-    refresh "$file" > build/transcript.new
+    refresh "$file" > "$new"
     if [ "$mode" = --write ]; then
-        cmp -s build/transcript.new "$file" || { cat build/transcript.new > "$file"; echo "wrote $file"; }
-    elif cmp -s build/transcript.new "$file"; then
+        cmp -s "$new" "$file" || { cat "$new" > "$file"; echo "wrote $file"; }
+    elif cmp -s "$new" "$file"; then
         echo "ok - $file is what its commands print"
     else
         echo "not ok - $file is stale (make trace):"
-        diff "$file" build/transcript.new | head -n 12
+        diff "$file" "$new" | head -n 12
         stale=1
     fi
 done

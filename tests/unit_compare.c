@@ -152,7 +152,10 @@ static void test_equal_values_pass(void **state)
     Comparison c = floats(4, a, b, strict);
     assert_int_equal(c.verdict, BIT_EXACT);
     assert_string_equal(c.text, "BIT-EXACT     1 step, 4 values");
-    assert_int_equal(floats(0, a, b, strict).verdict, BIT_EXACT);
+    c = floats(0, a, b, strict);
+    assert_int_equal(c.verdict, BIT_EXACT);
+    assert_string_equal(c.text,
+                        "BIT-EXACT     1 step, 0 values: there was nothing to compare");
 }
 
 static void test_infinities_must_agree(void **state)
@@ -318,7 +321,7 @@ static void test_files(void **state)
     (void)state;
     static const float x[] = {1, 2, 3, 4, 5, 6}, y[] = {1, 2, 3, 4, 5.5f, 6};
     put("a", "p0.b0.h0.output", 2, 3, x);
-    put("b", "p0.b0.h0.output", 1, 6, x);
+    put("b", "p0.b0.h0.output", 2, 3, x);
     put("c", "p0.b0.h0.output", 2, 3, y);
     put("d", "p0.b0.h0.output", 1, 5, x);
     assert_string_equal(files("a", "b", strict).text, "BIT-EXACT     1 step, 6 values");
@@ -326,7 +329,59 @@ static void test_files(void **state)
                 "FAIL          first differing step array, worst at [1,1]: 5 and 5.5, ");
     Comparison c = files("a", "d", (CompareRules){.bound = 1e300});
     assert_string_equal(c.text,
-                        "FAIL          first differing step array: row 0 has 6 values and 5");
+                        "FAIL          first differing step array: [2 x 3] and [1 x 5]");
+}
+
+// The same values in the same order, as a file of this shape.
+static void put_shape(const char *run, int axes, const long *shape)
+{
+    Path path;
+    static const double values[] = {1, 2, 3, 4, 5, 6};
+    path_of(path, run, "p0.b0.h0.output");
+    npy_write_double(path, axes, shape, values);
+}
+
+static void test_shapes(void **state)
+{
+    static const struct {
+        int axes[2];
+        long left[4], right[4];
+        const char *text;
+    } SHAPES[] = {
+        {{2, 2}, {2, 3}, {3, 2}, "FAIL          first differing step array: [2 x 3] and [3 x 2]"},
+        {{2, 1}, {2, 3}, {6}, "FAIL          first differing step array: [2 x 3] and [6]"},
+        {{2, 3}, {6, 1}, {1, 1, 6}, "FAIL          first differing step array: [6 x 1] and [1 x 1"},
+        {{3, 3}, {3, 1, 2}, {3, 2, 1}, "FAIL          first differing step array: [3 x 1 x 2] "},
+        {{2, 2}, {0, 3}, {0, 7}, "FAIL          first differing step array: [0 x 3] and [0 x 7]"},
+        {{2, 1}, {0, 3}, {0}, "FAIL          first differing step array: [0 x 3] and [0]"},
+        {{2, 2}, {0, 3}, {0, 3}, "BIT-EXACT     1 step, 0 values: there was nothing to compare"},
+        {{2, 4}, {3, 2}, {1, 1, 3, 2}, "BIT-EXACT     1 step, 6 values"}, // a batch of one
+        {{0, 2}, {0}, {1, 1}, "BIT-EXACT     1 step, 1 value"},
+    };
+    (void)state;
+    for (int i = 0; i < COUNT(SHAPES); i++) {
+        put_shape("a", SHAPES[i].axes[0], SHAPES[i].left);
+        put_shape("b", SHAPES[i].axes[1], SHAPES[i].right);
+        expect_text(files("a", "b", strict), SHAPES[i].text);
+        expect_text(files("a", "b", (CompareRules){.bound = 1e300}), SHAPES[i].text);
+    }
+}
+
+// Of a step the rows are counted and measured; what is left is a step without rows, and axes
+// below them.
+static void test_shapes_of_steps(void **state)
+{
+    (void)state;
+    put_shape("a", 2, (long[]){0, 3});
+    put_shape("b", 2, (long[]){0, 7});
+    expect_text(directories("a", "b", strict),
+                "FAIL          first differing step b0.h0.output: [0 x 3] and [0 x 7]");
+    put_shape("a", 3, (long[]){3, 1, 2});
+    put_shape("b", 2, (long[]){3, 2});
+    expect_text(directories("a", "b", strict),
+                "FAIL          first differing step b0.h0.output: [3 x 1 x 2] and [3 x 2]");
+    put_shape("b", 3, (long[]){3, 1, 2});
+    assert_string_equal(directories("a", "b", strict).text, "BIT-EXACT     1 step, 6 values");
 }
 
 static void test_float64_files(void **state)
@@ -351,6 +406,8 @@ static void test_float64_files(void **state)
                         "FAIL          first differing step p1.b0.h0.lse, worst at [0]: "
                         "2 and 3, 4194304 ulps");
     // The same number in both widths is equal.
+    path_of(a, "a", "p0.b0.h0.output");
+    npy_write_double(a, 2, (long[]){1, 4}, (double[]){1, 2, 3, 4});
     put("b", "p0.b0.h0.output", 1, 4, (float[]){1, 2, 3, 4});
     assert_int_equal(files("a", "b", strict).verdict, BIT_EXACT);
 }
@@ -545,6 +602,25 @@ static void test_output_must_be_there(void **state)
     expect_text(directories("b", "a", strict), "FAIL          step output is missing in ");
     CompareRules scaled = {.bound = -1, .steps = "scaled"};
     assert_int_equal(directories("a", "b", scaled).verdict, BIT_EXACT);
+}
+
+// Asked to be complete, A may show more than B but nothing of the arithmetic less.
+static void test_no_step_is_lost(void **state)
+{
+    (void)state;
+    CompareRules complete = {.bound = -1, .complete = true};
+    put("a", "p0.b0.h0.output", 2, 2, square);
+    put("b", "p0.b0.h0.output", 2, 2, square);
+    put("b", "p0.b0.h0.pages", 2, 2, square); // bookkeeping: no arithmetic
+    assert_int_equal(directories("a", "b", complete).verdict, BIT_EXACT);
+    put("b", "p0.b0.h0.weights", 2, 2, square);
+    assert_int_equal(directories("a", "b", strict).verdict, BIT_EXACT);
+    assert_int_equal(directories("b", "a", complete).verdict, BIT_EXACT);
+    expect_text(directories("a", "b", complete), "FAIL          step weights is missing in ");
+    put("b", "p0.b0.h0.scores", 2, 2, square);
+    expect_text(directories("a", "b", complete), "FAIL          step scores is missing in ");
+    put("a", "p0.b0.h0.output", 2, 2, other); // a difference does not hide it
+    expect_text(directories("a", "b", complete), "FAIL          step scores is missing in ");
 }
 
 static void test_heads_must_agree(void **state)
@@ -825,43 +901,47 @@ static int remove_scratch(void **state)
 
 #define TEST(function) cmocka_unit_test_teardown(function, clean)
 
+static const struct CMUnitTest tests[] = {
+    TEST(test_ulps),
+    TEST(test_equal_values_pass),
+    TEST(test_infinities_must_agree),
+    TEST(test_nan_passes_nowhere),
+    TEST(test_nan_is_the_worst),
+    TEST(test_one_ulp_fails_without_a_rule),
+    TEST(test_bound),
+    TEST(test_infinite_bound_excuses_nothing),
+    TEST(test_naive_rule),
+    TEST(test_cancellation_term),
+    TEST(test_broken_yardstick),
+    TEST(test_expected_nan_beside_a_difference),
+    TEST(test_both_rules_must_hold),
+    TEST(test_files),
+    TEST(test_shapes),
+    TEST(test_shapes_of_steps),
+    TEST(test_float64_files),
+    TEST(test_first_differing_step),
+    TEST(test_reassociated_directory),
+    TEST(test_reference_directories),
+    TEST(test_yardsticks_need_the_step),
+    TEST(test_bounds_of_earlier_steps),
+    TEST(test_inputs_may_not_differ),
+    TEST(test_which_steps),
+    TEST(test_output_must_be_there),
+    TEST(test_no_step_is_lost),
+    TEST(test_heads_must_agree),
+    TEST(test_grouped_heads_have_no_counterpart),
+    TEST(test_passes_are_stacked),
+    TEST(test_missing_keys_count_as_nothing),
+    TEST(test_last_pass_has_all_keys),
+    TEST(test_rows_must_be_complete),
+    TEST(test_tenth_pass_comes_after_second),
+    TEST(test_printed_runs),
+    TEST(test_printed_notes),
+    TEST(test_refusals),
+    TEST(test_text_refusals),
+};
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(test_ulps),
-        TEST(test_equal_values_pass),
-        TEST(test_infinities_must_agree),
-        TEST(test_nan_passes_nowhere),
-        TEST(test_nan_is_the_worst),
-        TEST(test_one_ulp_fails_without_a_rule),
-        TEST(test_bound),
-        TEST(test_infinite_bound_excuses_nothing),
-        TEST(test_naive_rule),
-        TEST(test_cancellation_term),
-        TEST(test_broken_yardstick),
-        TEST(test_expected_nan_beside_a_difference),
-        TEST(test_both_rules_must_hold),
-        TEST(test_files),
-        TEST(test_float64_files),
-        TEST(test_first_differing_step),
-        TEST(test_reassociated_directory),
-        TEST(test_reference_directories),
-        TEST(test_yardsticks_need_the_step),
-        TEST(test_bounds_of_earlier_steps),
-        TEST(test_inputs_may_not_differ),
-        TEST(test_which_steps),
-        TEST(test_output_must_be_there),
-        TEST(test_heads_must_agree),
-        TEST(test_grouped_heads_have_no_counterpart),
-        TEST(test_passes_are_stacked),
-        TEST(test_missing_keys_count_as_nothing),
-        TEST(test_last_pass_has_all_keys),
-        TEST(test_rows_must_be_complete),
-        TEST(test_tenth_pass_comes_after_second),
-        TEST(test_printed_runs),
-        TEST(test_printed_notes),
-        TEST(test_refusals),
-        TEST(test_text_refusals),
-    };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
 }

@@ -461,49 +461,51 @@ static void expect_refused(const char *spec, int code, const char *words)
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); // one line
 }
 
+// What is no rule, no number of a rule, or a rule too many.
+static const struct {
+    const char *spec, *words;
+} WRONG_WORDS[] = {
+    {"", "expected none, causal, causal-end, window=W, prefix=P, padding=L,"},
+    {"diagonal", "--mask diagonal: expected none, causal,"},
+    {"diagonal", "got \"diagonal\""},
+    {"Causal", "got \"Causal\""},
+    {"causal ", "got \"causal \""},
+    {"causal+", "--mask causal+: expected none, causal,"},
+    {"+causal", "got \"\""},
+    {"causal++window=1", "got \"\""},
+    {".npy", "got \".npy\""},
+    {"causal+causal", "expected one causal rule, got \"causal\" too"},
+    {"causal+causal-end", "expected one causal rule, got \"causal-end\" too"},
+    {"window", "got \"window\""},
+    {"window=", "window expects a whole number from 0 to 1099511627776, got \"\""},
+    {"window=-1", "window expects a whole number from 0"},
+    {"window=x", "got \"x\""},
+    {"window=+3", "--mask window=+3"},
+    {"window= 3", "got \" 3\""},
+    {"window=3x", "window expects one whole number, got \"x\" behind it"},
+    {"window=1,2", "window expects one whole number, got \",2\" behind it"},
+    {"window=1099511627777", "got \"1099511627777\""},
+    {"window=99999999999999999999", "got \"99999999999999999999\""},
+    {"window=1e3", "got \"e3\" behind it"},
+    {"window=1+window=2", "window stands there twice"},
+    {"prefix=", "prefix expects a whole number"},
+    {"prefix=-1", "prefix expects a whole number"},
+    {"prefix=2+prefix=2", "prefix stands there twice"},
+    {"padding=", "padding expects a whole number from 0 to 4, got \"\""},
+    {"padding=5", "padding expects a whole number from 0 to 4, got \"5\""},
+    {"padding=-1", "padding expects a whole number from 0 to 4"},
+    {"padding=1,", "padding expects a whole number from 0 to 4, got \"\""},
+    {"padding=1;2", "padding expects lengths joined by commas"},
+    {"padding=1,2,3", "padding expects 1 or 2 lengths, one a sequence, got 3"},
+    {"padding=1+padding=2", "padding stands there twice"},
+};
+
 static void test_refused_words(void **state)
 {
-    static const struct {
-        const char *spec, *words;
-    } WRONG[] = {
-        {"", "expected none, causal, causal-end, window=W, prefix=P, padding=L,"},
-        {"diagonal", "--mask diagonal: expected none, causal,"},
-        {"diagonal", "got \"diagonal\""},
-        {"Causal", "got \"Causal\""},
-        {"causal ", "got \"causal \""},
-        {"causal+", "--mask causal+: expected none, causal,"},
-        {"+causal", "got \"\""},
-        {"causal++window=1", "got \"\""},
-        {".npy", "got \".npy\""},
-        {"causal+causal", "expected one causal rule, got \"causal\" too"},
-        {"causal+causal-end", "expected one causal rule, got \"causal-end\" too"},
-        {"window", "got \"window\""},
-        {"window=", "window expects a whole number from 0 to 1099511627776, got \"\""},
-        {"window=-1", "window expects a whole number from 0"},
-        {"window=x", "got \"x\""},
-        {"window=+3", "--mask window=+3"},
-        {"window= 3", "got \" 3\""},
-        {"window=3x", "window expects one whole number, got \"x\" behind it"},
-        {"window=1,2", "window expects one whole number, got \",2\" behind it"},
-        {"window=1099511627777", "got \"1099511627777\""},
-        {"window=99999999999999999999", "got \"99999999999999999999\""},
-        {"window=1e3", "got \"e3\" behind it"},
-        {"window=1+window=2", "window stands there twice"},
-        {"prefix=", "prefix expects a whole number"},
-        {"prefix=-1", "prefix expects a whole number"},
-        {"prefix=2+prefix=2", "prefix stands there twice"},
-        {"padding=", "padding expects a whole number from 0 to 4, got \"\""},
-        {"padding=5", "padding expects a whole number from 0 to 4, got \"5\""},
-        {"padding=-1", "padding expects a whole number from 0 to 4"},
-        {"padding=1,", "padding expects a whole number from 0 to 4, got \"\""},
-        {"padding=1;2", "padding expects lengths joined by commas"},
-        {"padding=1,2,3", "padding expects 1 or 2 lengths, one a sequence, got 3"},
-        {"padding=1+padding=2", "padding stands there twice"},
-    };
     char long_word[OUTPUT_PATH + 8] = "";
     (void)state;
-    for (int i = 0; i < COUNT(WRONG); i++)
-        expect_refused(WRONG[i].spec, EXIT_USAGE, WRONG[i].words);
+    for (int i = 0; i < COUNT(WRONG_WORDS); i++)
+        expect_refused(WRONG_WORDS[i].spec, EXIT_USAGE, WRONG_WORDS[i].words);
     memset(long_word, 'a', sizeof long_word - 1);
     expect_refused(long_word, EXIT_USAGE, "--mask: a rule of");
 }

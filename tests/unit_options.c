@@ -174,78 +174,135 @@ static void test_values(void **state)
     assert_string_equal(read_flags("--config gpt2-small").config->name, "gpt2-small");
 }
 
-// Hard cases 77 and 78, and flags that exclude each other.
+typedef struct {
+    const char *line, *words; // the command line, part of the answer
+} Refusal;
+
+// Hard case 77: flags that nobody knows, that stand there twice, that miss their value.
+static const Refusal WRONG_NAMES[] = {
+    {"--nonsense", "everything: unknown flag \"--nonsense\"; --help lists the known ones"},
+    {"--N 3", "unknown flag \"--N\""},
+    {"-n 3", "unknown flag \"-n\""},
+    {"--hea", "unknown flag \"--hea\""}, // no prefix of a flag is the flag
+    {"--headss 2", "unknown flag \"--headss\""},
+    {"worked", "unknown flag \"worked\""},
+    {" ", "unknown flag \"\""},
+    {"--", "unknown flag \"--\""},
+    {"--=3", "unknown flag \"--=3\""},
+    {"--n 3 --n 3", "--n stands there twice"},
+    {"--heat --heat", "--heat stands there twice"},
+    {"--n=3 --n 4", "--n stands there twice"},
+    {"--n", "--n: expected N, got nothing"},
+    {"--n --m 3", "--n: expected N, got nothing"},
+    {"--bk", "--bk: expected a value, got nothing"},
+    {"--heat=1", "--heat takes no value, got \"1\""},
+    {"--heat=", "--heat takes no value"},
+    {"--n=", "--n: expected N, got an empty value"},
+    {"--mask ", "--mask: expected SPEC, got an empty value"},
+};
+
+// Hard case 78, and words that a flag does not know.
+static const Refusal WRONG_VALUES[] = {
+    {"--n -1", "--n: expected a whole number from 1 to 2147483647, got \"-1\""},
+    {"--n 0", "--n: expected a whole number from 1"},
+    {"--n 1e99", "got \"1e99\""},
+    {"--n 99999999999999", "got \"99999999999999\""},
+    {"--n 99999999999999999999", "got \"99999999999999999999\""},
+    {"--n 2147483648", "got \"2147483648\""},
+    {"--n 8x", "got \"8x\""},
+    {"--n x", "got \"x\""},
+    {"--n _8", "got \" 8\""},
+    {"--n +8", "got \"+8\""},
+    {"--n 8.0", "got \"8.0\""},
+    {"--n 0x8", "got \"0x8\""},
+    {"--seed -1", "--seed: expected a whole number from 0 to 2147483647"},
+    {"--block-size 0", "--block-size: expected a whole number from 1"},
+    {"--scale x", "--scale: expected a finite number, got \"x\""},
+    {"--scale nan", "--scale: expected a finite number"},
+    {"--scale inf", "--scale: expected a finite number"},
+    {"--scale 1e99", "--scale: expected a finite number"},
+    {"--scale 1e-60", "--scale: expected a finite number, got \"1e-60\""}, // would be 0
+    {"--scale 0,5", "got \"0,5\""}, // no decimal comma (hard case 82)
+    {"--scale 1_", "got \"1 \""},
+    {"--print some", "--print: expected all, weights, output or none, got \"some\""},
+    {"--explain x", "--explain: expected a whole number from 0"},
+    {"--explain -1", "--explain: expected a whole number from 0"},
+    {"--explain 1,", "--explain: expected a whole number from 0"},
+    {"--explain 1,2,3", "got \"2,3\""},
+    {"--explain 0000000000000000000000000000000001", "expected ROW or ROW,HEAD"},
+    {"--config gpt5", "--config: expected one of those that --help lists, got \"gpt5\""},
+};
+
+// What would be ignored in silence is a mistake worth a word.
+static const Refusal WRONG_COMPANY[] = {
+    {"--q a.npy", "--q, --k and --v go together, --k is missing"},
+    {"--v a.npy --k b.npy", "--q, --k and --v go together, --q is missing"},
+    {"--q a.npy --k a.npy", "--q, --k and --v go together, --v is missing"},
+    {"--past-k a.npy", "--past-k and --past-v go together, --past-v is missing"},
+    {"--past-v a.npy", "--past-k is missing"},
+    {"--q a --k a --v a --example worked", "--example does not go with --q, --k and --v, which"},
+    {"--q a --k a --v a --x random", "--x does not go with --q, --k and --v"},
+    {"--q a --k a --v a --config gpt2-small", "--config does not go with --q, --k and --v"},
+    {"--q a --k a --v a --m 3", "--m does not go with --q, --k and --v"},
+    {"--q a --k a --v a --dim-v 3", "--dim-v does not go with --q, --k and --v"},
+    {"--q a --k a --v a --dim 3", "--dim does not go with --q, --k and --v"},
+    {"--q a --k a --v a --seed 3", "--seed does not go with --q, --k and --v"},
+    {"--q a --k a --v a --hidden 3", "--hidden does not go with --q, --k and --v"},
+    {"--wq a.npy", "--wq does not go with an input without --x or --config"},
+    {"--bo a.npy", "--bo does not go with an input without --x or --config"},
+    {"--hidden 12", "--hidden does not go with an input without --x or --config"},
+    {"--example worked --n 4", "--n does not go with this --example, which has its own numbers"},
+    {"--example fruit --batch 4", "--batch does not go with this --example"},
+    {"--example fruit --dim 4", "--dim does not go with this --example"},
+    {"--example fruit --seed 4", "--seed does not go with this --example"},
+    {"--x random --m 5", "--m does not go with --x or --config, where K and V come from X"},
+    {"--x random --dim-v 3", "--dim-v does not go with --x or --config"},
+    {"--config gpt2-small --m 7", "--m does not go with --x or --config"},
+    {"--x random --example fruit", "--example does not go with --x or --config, which are"},
+    {"--x example --n 5", "--n does not go with this --x, which has its own size"},
+    {"--x a.npy --n 5", "--n does not go with this --x"},
+    {"--x a.npy --batch 2", "--batch does not go with this --x"},
+    {"--x a.npy --hidden 8", "--hidden does not go with this --x"},
+    {"--bench --trace t", "--trace does not go with --bench, which only times"},
+    {"--bench --print all", "--print does not go with --bench"},
+    {"--explain 0 --bench", "--explain does not go with --bench"},
+    {"--heat --bench", "--heat does not go with --bench"},
+    {"--bench --stats", "--stats does not go with --bench"},
+};
+
+static void expect_all_refused(const Refusal *table, int count)
+{
+    for (int i = 0; i < count; i++)
+        expect_refused(only_flags, table[i].line, EXIT_USAGE, table[i].words);
+}
+
 static void test_refused_flags(void **state)
 {
-    static const struct {
-        const char *line, *words;
-    } WRONG[] = {
-        {"--nonsense", "everything: unknown flag \"--nonsense\"; --help lists the known ones"},
-        {"--N 3", "unknown flag \"--N\""},
-        {"-n 3", "unknown flag \"-n\""},
-        {"--hea", "unknown flag \"--hea\""}, // no prefix of a flag is the flag
-        {"--headss 2", "unknown flag \"--headss\""},
-        {"worked", "unknown flag \"worked\""},
-        {" ", "unknown flag \"\""},
-        {"--", "unknown flag \"--\""},
-        {"--=3", "unknown flag \"--=3\""},
-        {"--n 3 --n 3", "--n stands there twice"},
-        {"--heat --heat", "--heat stands there twice"},
-        {"--n=3 --n 4", "--n stands there twice"},
-        {"--n", "--n: expected N, got nothing"},
-        {"--n --m 3", "--n: expected N, got nothing"},
-        {"--bk", "--bk: expected a value, got nothing"},
-        {"--heat=1", "--heat takes no value, got \"1\""},
-        {"--heat=", "--heat takes no value"},
-        {"--n=", "--n: expected N, got an empty value"},
-        {"--mask ", "--mask: expected SPEC, got an empty value"},
-        {"--n -1", "--n: expected a whole number from 1 to 2147483647, got \"-1\""},
-        {"--n 0", "--n: expected a whole number from 1"},
-        {"--n 1e99", "got \"1e99\""},
-        {"--n 99999999999999", "got \"99999999999999\""},
-        {"--n 99999999999999999999", "got \"99999999999999999999\""},
-        {"--n 2147483648", "got \"2147483648\""},
-        {"--n 8x", "got \"8x\""},
-        {"--n x", "got \"x\""},
-        {"--n _8", "got \" 8\""},
-        {"--n +8", "got \"+8\""},
-        {"--n 8.0", "got \"8.0\""},
-        {"--n 0x8", "got \"0x8\""},
-        {"--seed -1", "--seed: expected a whole number from 0 to 2147483647"},
-        {"--block-size 0", "--block-size: expected a whole number from 1"},
-        {"--scale x", "--scale: expected a finite number, got \"x\""},
-        {"--scale nan", "--scale: expected a finite number"},
-        {"--scale inf", "--scale: expected a finite number"},
-        {"--scale 1e99", "--scale: expected a finite number"},
-        {"--scale 0,5", "got \"0,5\""}, // no decimal comma (hard case 82)
-        {"--scale 1_", "got \"1 \""},
-        {"--print some", "--print: expected all, weights, output or none, got \"some\""},
-        {"--explain x", "--explain: expected a whole number from 0"},
-        {"--explain -1", "--explain: expected a whole number from 0"},
-        {"--explain 1,", "--explain: expected a whole number from 0"},
-        {"--explain 1,2,3", "got \"2,3\""},
-        {"--explain 0000000000000000000000000000000001", "expected ROW or ROW,HEAD"},
-        {"--config gpt5", "--config: expected one of those that --help lists, got \"gpt5\""},
-        {"--q a.npy", "--q, --k and --v go together, --k is missing"},
-        {"--v a.npy --k b.npy", "--q, --k and --v go together, --q is missing"},
-        {"--q a.npy --k a.npy", "--q, --k and --v go together, --v is missing"},
-        {"--past-k a.npy", "--past-k and --past-v go together, --past-v is missing"},
-        {"--past-v a.npy", "--past-k is missing"},
-        {"--q a --k a --v a --example worked", "are the input; --example would be another"},
-        {"--q a --k a --v a --x random", "are the input; --x would be another"},
-        {"--q a --k a --v a --config gpt2-small", "are the input; --config would be another"},
-        {"--wq a.npy", "--wq projects X: it goes with --x or --config"},
-        {"--bo a.npy", "--bo projects X"},
-        {"--example worked --n 4", "--n is a size of --example random, the input here has its"},
-        {"--example fruit --batch 4", "--batch is a size of --example random"},
-        {"--example fruit --dim 4", "--dim is a size of --example random"},
-        {"--q a --k a --v a --m 3", "--m is a size of --example random"},
-        {"--q a --k a --v a --dim-v 3", "--dim-v is a size of --example random"},
-        {"--q a --k a --v a --dim 3", "--dim is a size of --example random"},
-    };
     (void)state;
-    for (int i = 0; i < COUNT(WRONG); i++)
-        expect_refused(only_flags, WRONG[i].line, EXIT_USAGE, WRONG[i].words);
+    expect_all_refused(WRONG_NAMES, COUNT(WRONG_NAMES));
+    expect_all_refused(WRONG_VALUES, COUNT(WRONG_VALUES));
+    expect_all_refused(WRONG_COMPANY, COUNT(WRONG_COMPANY));
+}
+
+// What those refusals leave alone.
+static void test_taken_flags(void **state)
+{
+    static const char *const lines[] = {
+        "--x example --example fruit --seed 2",
+        "--x a.npy --seed 3 --dim 4 --wq identity",
+        "--x random --n 5 --hidden 12 --batch 2 --seed 3",
+        "--config gpt2-small --n 7 --wo identity",
+        "--example random --n 4",
+        "--seed 3",
+        "--bench --output o.npy --mask none",
+        "--scale 1e-30",
+        "--scale 0",
+    };
+    char text[CHILD_TEXT];
+    (void)state;
+    for (int i = 0; i < COUNT(lines); i++)
+        if (child(only_flags, lines[i], text) != 0)
+            fail_msg("%s: %s", lines[i], text);
 }
 
 // What a chapter does not take is refused by name, and not as unknown.
@@ -599,58 +656,72 @@ static void test_files(void **state)
     }
 }
 
-static void test_refused_files(void **state)
+typedef struct {
+    const char *line;
+    int code;
+    const char *words;
+} FileRefusal;
+
+// Shapes of Q, K, V and of the past that do not fit each other or the flags.
+static const FileRefusal WRONG_HEADS[] = {
+    {"--q 3x4.npy --k 5x3.npy --v 5x2.npy", EXIT_INPUT,
+     "5x3.npy: expected [B, G, M, D] with D = 4, got [1 x 1 x 5 x 3]"},
+    {"--q 3x4.npy --k 5x4.npy --v 6x4.npy", EXIT_INPUT,
+     "6x4.npy: expected [B, G, M, V] with M = 5, got [1 x 1 x 6 x 4]"},
+    {"--q 2x1x3x4.npy --k 3x1x5x4.npy --v 3x1x5x4.npy", EXIT_INPUT,
+     "3x1x5x4.npy: expected [B, G, M, D] with B = 2"},
+    {"--q 4x3x4.npy --k 2x5x4.npy --v 4x5x4.npy", EXIT_INPUT,
+     "4x5x4.npy: expected [B, G, M, V] with G = 2"},
+    {"--q 3x3x4.npy --k 2x5x4.npy --v 2x5x2.npy", EXIT_INPUT,
+     "3 heads over 2 KV heads leave 1"},
+    {"--q 0x3x4.npy --k 2x5x4.npy --v 2x5x2.npy", EXIT_INPUT, "expected at least one head"},
+    {"--q 4.npy --k 5x4.npy --v 5x4.npy", EXIT_INPUT,
+     "4.npy: expected [N, D], [H, N, D] or [B, H, N, D], got [4]"},
+    {"--q 3x0.npy --k 5x0.npy --v 5x4.npy", EXIT_INPUT,
+     "3x0.npy: expected at least one column"},
+    {"--q 4x3x4.npy --k 2x5x4.npy --v 2x5x4.npy --heads 2", EXIT_USAGE,
+     "--heads 2: 4x3x4.npy has 4"},
+    {"--q 4x3x4.npy --k 2x5x4.npy --v 2x5x4.npy --kv-heads 4", EXIT_USAGE,
+     "--kv-heads 4: 2x5x4.npy has 2"},
+    {"--q none.npy --k 2x5x4.npy --v 2x5x4.npy", EXIT_INPUT, "none.npy: "},
+    {"--q 1x4.npy --k 1x4.npy --v 1x4.npy --past-k 2x4.npy --past-v 3x4.npy", EXIT_INPUT,
+     "3x4.npy: expected [B, G, P, V] with P = 2"},
+    {"--q 1x4.npy --k 1x4.npy --v 1x4.npy --past-k 2x3.npy --past-v 2x4.npy", EXIT_INPUT,
+     "2x3.npy: expected [B, G, P, D] with D = 4"},
+};
+
+// X, its projections, a mask.
+static const FileRefusal WRONG_PROJECTIONS[] = {
+    {"--x 2x2x3x8.npy", EXIT_INPUT, "2x2x3x8.npy: --x expects [B, N, hidden], got [2 x 2 x 3"},
+    {"--x 8.npy", EXIT_INPUT, "8.npy: --x expects [B, N, hidden], got [8]"},
+    {"--x 3x0.npy", EXIT_INPUT, "3x0.npy: --x expects [B, N, hidden]"},
+    {"--x 3x8.npy --heads 3 --kv-heads 3", EXIT_USAGE,
+     "3 heads do not share a hidden size of 8 evenly; --dim D sets the head size"},
+    {"--x 3x8.npy --wq 3x4.npy", EXIT_INPUT,
+     "3x4.npy: --wq expects [8 x 8], got 2 axes, the first two 3 x 4"},
+    {"--x 3x8.npy --wq 8x4.npy", EXIT_INPUT, "8x4.npy: --wq expects [8 x 8]"},
+    {"--x 3x8.npy --wk 8x8.npy", EXIT_INPUT, "8x8.npy: --wk expects [4 x 8]"},
+    {"--x 3x8.npy --wk identity", EXIT_USAGE,
+     "--wk identity: expected a square matrix, this one is [4 x 8]"},
+    {"--x 3x8.npy --bq 4.npy", EXIT_INPUT, "4.npy: a bias expects [8], got 1 axes, the first"},
+    {"--x 3x8.npy --bq 8x1.npy", EXIT_INPUT, "8x1.npy: a bias expects [8], got 2 axes"},
+    {"--mask 3x4.npy", EXIT_INPUT, "3x4.npy: a mask for [B=1, H=4, N=3, M=3]"},
+};
+
+static void expect_files_refused(const FileRefusal *table, int count)
 {
-    static const struct {
-        const char *line;
-        int code;
-        const char *words;
-    } WRONG[] = {
-        {"--q 3x4.npy --k 5x3.npy --v 5x2.npy", EXIT_INPUT,
-         "5x3.npy: expected [B, G, M, D] with D = 4, got [1 x 1 x 5 x 3]"},
-        {"--q 3x4.npy --k 5x4.npy --v 6x4.npy", EXIT_INPUT,
-         "6x4.npy: expected [B, G, M, V] with M = 5, got [1 x 1 x 6 x 4]"},
-        {"--q 2x1x3x4.npy --k 3x1x5x4.npy --v 3x1x5x4.npy", EXIT_INPUT,
-         "3x1x5x4.npy: expected [B, G, M, D] with B = 2"},
-        {"--q 4x3x4.npy --k 2x5x4.npy --v 4x5x4.npy", EXIT_INPUT,
-         "4x5x4.npy: expected [B, G, M, V] with G = 2"},
-        {"--q 3x3x4.npy --k 2x5x4.npy --v 2x5x2.npy", EXIT_INPUT,
-         "3 heads over 2 KV heads leave 1"},
-        {"--q 0x3x4.npy --k 2x5x4.npy --v 2x5x2.npy", EXIT_INPUT, "expected at least one head"},
-        {"--q 4.npy --k 5x4.npy --v 5x4.npy", EXIT_INPUT,
-         "4.npy: expected [N, D], [H, N, D] or [B, H, N, D], got [4]"},
-        {"--q 3x0.npy --k 5x0.npy --v 5x4.npy", EXIT_INPUT,
-         "3x0.npy: expected at least one column"},
-        {"--q 4x3x4.npy --k 2x5x4.npy --v 2x5x4.npy --heads 2", EXIT_USAGE,
-         "--heads 2: 4x3x4.npy has 4"},
-        {"--q 4x3x4.npy --k 2x5x4.npy --v 2x5x4.npy --kv-heads 4", EXIT_USAGE,
-         "--kv-heads 4: 2x5x4.npy has 2"},
-        {"--q none.npy --k 2x5x4.npy --v 2x5x4.npy", EXIT_INPUT, "none.npy: "},
-        {"--q 1x4.npy --k 1x4.npy --v 1x4.npy --past-k 2x4.npy --past-v 3x4.npy", EXIT_INPUT,
-         "3x4.npy: expected [B, G, P, V] with P = 2"},
-        {"--q 1x4.npy --k 1x4.npy --v 1x4.npy --past-k 2x3.npy --past-v 2x4.npy", EXIT_INPUT,
-         "2x3.npy: expected [B, G, P, D] with D = 4"},
-        {"--x 2x2x3x8.npy", EXIT_INPUT, "2x2x3x8.npy: --x expects [B, N, hidden], got [2 x 2 x 3"},
-        {"--x 8.npy", EXIT_INPUT, "8.npy: --x expects [B, N, hidden], got [8]"},
-        {"--x 3x0.npy", EXIT_INPUT, "3x0.npy: --x expects [B, N, hidden]"},
-        {"--x 3x8.npy --heads 3 --kv-heads 3", EXIT_USAGE,
-         "3 heads do not share a hidden size of 8 evenly; --dim D sets the head size"},
-        {"--x 3x8.npy --wq 3x4.npy", EXIT_INPUT,
-         "3x4.npy: --wq expects [8 x 8], got 2 axes, the first two 3 x 4"},
-        {"--x 3x8.npy --wq 8x4.npy", EXIT_INPUT, "8x4.npy: --wq expects [8 x 8]"},
-        {"--x 3x8.npy --wk 8x8.npy", EXIT_INPUT, "8x8.npy: --wk expects [4 x 8]"},
-        {"--x 3x8.npy --wk identity", EXIT_USAGE,
-         "--wk identity: expected a square matrix, this one is [4 x 8]"},
-        {"--x 3x8.npy --bq 4.npy", EXIT_INPUT, "4.npy: a bias expects [8], got 1 axes, the first"},
-        {"--x 3x8.npy --bq 8x1.npy", EXIT_INPUT, "8x1.npy: a bias expects [8], got 2 axes"},
-        {"--mask 3x4.npy", EXIT_INPUT, "3x4.npy: a mask for [B=1, H=4, N=3, M=3]"},
-    };
-    (void)state;
-    for (int i = 0; i < COUNT(WRONG); i++) {
-        save_named(WRONG[i].line);
-        expect_refused(any_input, WRONG[i].line, WRONG[i].code, WRONG[i].words);
+    for (int i = 0; i < count; i++) {
+        save_named(table[i].line);
+        expect_refused(any_input, table[i].line, table[i].code, table[i].words);
         scratch_entries(1);
     }
+}
+
+static void test_refused_files(void **state)
+{
+    (void)state;
+    expect_files_refused(WRONG_HEADS, COUNT(WRONG_HEADS));
+    expect_files_refused(WRONG_PROJECTIONS, COUNT(WRONG_PROJECTIONS));
     save_shape("2x3x4.npy");
     save_shape("4x3x4.npy");
     expect_refused(plain_input, "--q 2x3x4.npy --k 2x3x4.npy --v 2x3x4.npy", EXIT_INPUT,
@@ -1112,6 +1183,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refused_flags),
+        cmocka_unit_test(test_taken_flags),
         cmocka_unit_test(test_does_not_apply),
         cmocka_unit_test(test_two_sizes),
         cmocka_unit_test(test_help),

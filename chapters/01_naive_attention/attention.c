@@ -48,8 +48,9 @@ static void softmax(Tensor s, Tensor lse)
         float base = max == -INFINITY ? 0.0f : max;
         for (long j = 0; j < M; j++)
             sum += x[j] = expf(x[j] - base);
+        // 0 stays 0, in a dead row (0 / 0) and in one that is NaN: what is hidden weighs nothing.
         for (long j = 0; j < M; j++)
-            x[j] = sum == 0.0f ? 0.0f : x[j] / sum;
+            x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
         lse.data[i] = base + logf(sum); // log 0 = -inf marks the dead row
     }
     count_flops(5 * N * M); // compare, subtract, exp, add, divide

@@ -20,14 +20,6 @@ typedef struct {
     double gradient;        // of each row's mean |dP_i/dS_j|
 } Sums;
 
-// Mean 0 and variance 1, independent: what the paper's footnote on the factor assumes.
-static void fill_normal(Tensor t, Random *r)
-{
-    for (long i = 0; i < t.shape[0]; i++)
-        for (long d = 0; d < t.shape[1]; d++)
-            row(t, i)[d] = random_normal(r);
-}
-
 // S[j] = sum over d of q[d] K[j,d]
 static void score_row(double *s, const float *q, Tensor k)
 {
@@ -78,8 +70,8 @@ static void sample(Sums *bare, Sums *scaled, long D, Random *r)
 {
     Tensor q = tensor_new(SHAPE(QUERIES, D)), k = tensor_new(SHAPE(KEYS, D));
     for (long block = 0; block < 16 + 2048 / D; block++) {
-        fill_normal(q, r);
-        fill_normal(k, r);
+        tensor_normal(q, r);
+        tensor_normal(k, r);
         for (long i = 0; i < QUERIES; i++) {
             double s[KEYS];
             score_row(s, row(q, i), k);

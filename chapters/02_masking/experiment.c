@@ -50,14 +50,6 @@ static Svd *svd_load(void **library)
 
 // --- one weight matrix -----------------------------------------------------------------------
 
-// Mean 0 and variance 1, independent: what the paper's footnote on the factor assumes.
-static void fill_normal(Tensor t, Random *r)
-{
-    for (long i = 0; i < t.shape[0]; i++)
-        for (long d = 0; d < t.shape[1]; d++)
-            row(t, i)[d] = random_normal(r);
-}
-
 // p: [N, N]    q, k: [N, D]
 //
 // attention() keeps its weights to itself and returns O = P V. With the identity for V that is
@@ -118,8 +110,8 @@ static void print_size(long N, long D, float factor, Random *r, Svd *svd)
     float scale = factor / sqrtf((float)D);
     Found open, causal;
     for (int sample = 0; sample < SAMPLES; sample++) {
-        fill_normal(q, r);
-        fill_normal(k, r);
+        tensor_normal(q, r);
+        tensor_normal(k, r);
         weigh(p, q, k, scale, "none");
         examine(&open, sample, p, svd);
         weigh(p, q, k, scale, "causal");

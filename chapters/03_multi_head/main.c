@@ -30,7 +30,7 @@ int main(int argc, char **argv)
     Measure measure = measure_start(&o, &in, &trace);
     measure.kv_bytes = 4 * (tensor_count(in.k) + tensor_count(in.v));
 
-    while (measure_again(&measure, out)) {
+    while (measure_again(&measure, out, lse)) {
         input_project_q(&in, 0, in.N);
         input_project_kv(&in, 0, in.M);
         Mask mask = trace_pass(&trace, 0, in.N, in.M);

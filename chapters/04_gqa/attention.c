@@ -39,13 +39,19 @@ static void scale_scores(Tensor s, float scale)
 // number in place of -inf would let it in again where every other score is lower still.
 static void hide(Tensor s, const Mask *mask)
 {
-    long N = s.shape[0], M = s.shape[1];
+    long N = s.shape[0], M = s.shape[1], allowed = 0;
     for (long i = 0; i < N; i++)
         for (long j = 0; j < M; j++)
-            if (mask_allows(mask, i, j))
+            if (mask_allows(mask, i, j)) {
                 row(s, i)[j] += mask_bias(mask, i, j);
-            else
+                allowed++;
+            } else {
                 row(s, i)[j] = -INFINITY;
+            }
+    if (mask->bias.data) { // the user's own [N, M] is read, and added where it does not hide
+        count_flops(allowed);
+        count_moved(N * M, 0);
+    }
 }
 
 // P[i,j] = exp(S[i,j] - max) / sum of the row,    L[i] = max + log(sum)
@@ -63,8 +69,9 @@ static void softmax(Tensor s, Tensor lse)
         float base = max == -INFINITY ? 0.0f : max;
         for (long j = 0; j < M; j++)
             sum += x[j] = expf(x[j] - base);
+        // 0 stays 0, in a dead row (0 / 0) and in one that is NaN: what is hidden weighs nothing.
         for (long j = 0; j < M; j++)
-            x[j] = sum == 0.0f ? 0.0f : x[j] / sum;
+            x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
         lse.data[i] = base + logf(sum); // log 0 = -inf marks the dead row
     }
     count_flops(5 * N * M); // compare, subtract, exp, add, divide
@@ -140,7 +147,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
         for (long h = 0; h < H; h++) {
             long g = h / (H / G); // neighbours share: 0 0 1 1 for H = 4, G = 2
             Mask m = mask_head(mask, b, h);
-            trace->batch = b, trace->head = h;
+            trace_at(trace, b, h);
             one_head(head(out, b, h), head(lse, b, h), head(q, b, h), head(k, b, g),
                      head(v, b, g), scale, &m, trace);
         }

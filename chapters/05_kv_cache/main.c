@@ -52,20 +52,36 @@ static int choice(const char *flag, const char *text, const char *first, const c
     return strcmp(text, second) == 0;
 }
 
-static Cache open_cache(const Input *in)
+// What --cache, --layout and --capacity ask for, checked before anything is traced.
+typedef struct {
+    CacheGrowth growth;
+    CacheLayout layout;
+    long room; // tokens that there is room for at first
+} Plan;
+
+static Plan read_plan(const Input *in)
 {
     long tokens = in->P + in->M;
-    CacheGrowth growth = (CacheGrowth)choice("--cache", growth_text, "prealloc", "grow");
-    CacheLayout layout = (CacheLayout)choice("--layout", layout_text, "heads", "tokens");
-    long room = growth == CACHE_GROW ? 1 : capacity ? capacity : 2 * tokens;
-    if (growth == CACHE_GROW && capacity)
+    Plan plan = {.growth = (CacheGrowth)choice("--cache", growth_text, "prealloc", "grow"),
+                 .layout = (CacheLayout)choice("--layout", layout_text, "heads", "tokens")};
+    plan.room = plan.growth == CACHE_GROW ? 1 : capacity ? capacity : 2 * tokens;
+    if (plan.growth == CACHE_GROW && capacity)
         refuse(EXIT_USAGE, "--capacity is what prealloc reserves; --cache grow finds its own");
-    if (growth == CACHE_PREALLOC && room < tokens)
+    if (plan.growth == CACHE_PREALLOC && plan.room < tokens)
         refuse(EXIT_USAGE, "--capacity: expected room for the %ld tokens of this run, got %ld",
-               tokens, room);
-    memory_require(4.0 * (double)(in->B * in->G) * (double)room * (double)(in->D + in->Dv),
+               tokens, plan.room);
+    memory_require(4.0 * (double)(in->B * in->G) * (double)plan.room * (double)(in->D + in->Dv),
                    "the KV cache");
-    return cache_new(in->B, in->G, room, in->D, in->Dv, growth, layout);
+    return plan;
+}
+
+// An empty cache, or one that holds the past.
+static Cache open_cache(const Input *in, Plan plan)
+{
+    Cache cache = cache_new(in->B, in->G, plan.room, in->D, in->Dv, plan.growth, plan.layout);
+    if (in->P > 0)
+        cache_append(&cache, in->past_k, in->past_v);
+    return cache;
 }
 
 // What the cache holds after a pass, as a step and as a bar: # is a token, . room for one.
@@ -75,20 +91,20 @@ static void trace_cache(Trace *trace, const Cache *c)
     static const char *const columns[] = {"reserved", "used", "wasted", "copied"};
     char bar[BAR + 1] = "";
     long width = c->capacity < BAR ? c->capacity : BAR, used = cache_used_bytes(c);
-    Tensor bytes = tensor_new(SHAPE(1, 4));
     if (trace_wanted(trace)) {
+        Tensor bytes = tensor_new(SHAPE(1, 4));
         bytes.data[0] = (float)cache_reserved_bytes(c);
         bytes.data[1] = (float)used;
         bytes.data[2] = (float)(cache_reserved_bytes(c) - used);
         bytes.data[3] = (float)c->copied_bytes;
-        trace->batch = trace->head = 0;
+        trace_at(trace, 0, 0);
         trace_table(trace, "cache", bytes, (Names){.letter = 'p', .first = trace->pass},
                     (Names){columns, 4, 'c', 0});
         for (long i = 0; i < width; i++)
             bar[i] = i * c->capacity < c->len * width ? '#' : '.';
         trace_note(trace, "[%s] %ld of %ld tokens\n\n", bar, c->len, c->capacity);
+        tensor_free(&bytes);
     }
-    tensor_free(&bytes);
 }
 
 // The pass over tokens t to t + n. With --no-cache everything before is computed again.
@@ -132,41 +148,53 @@ static void write_present(const Options *o, const Cache *cache)
         npy_write(o->present_v, cache_values(cache));
 }
 
+// All passes over one cache: the first over a prompt, then one for each token.
+static void run(const Options *o, Input *in, Tensor out, Tensor lse, Cache *cache, Trace *trace)
+{
+    long t = 0, n = first_pass(o, in);
+    do {
+        run_pass(in, out, lse, cache, trace, t, n);
+        trace->pass++;
+        t += n;
+        n = 1;
+    } while (t < in->N);
+}
+
+// --size and --experiment are runs of their own.
+static bool runs_apart(const Options *o)
+{
+    if (size)
+        print_size(o, context, dtype);
+    else if (o->experiment)
+        experiment(o);
+    else if (context || options_given(o, "--dtype"))
+        refuse(EXIT_USAGE, "%s belongs to the calculator: expected --size",
+               context ? "--context" : "--dtype");
+    return size || o->experiment;
+}
+
 int main(int argc, char **argv)
 {
     Options o;
     output_start();
     options_read(&o, argc, argv, &chapter);
-    if (o.experiment || size) {
-        if (size)
-            print_size(&o, context, dtype);
-        else
-            experiment(&o);
+    if (runs_apart(&o)) {
         output_finish();
         return 0;
     }
-    if (context || options_given(&o, "--dtype"))
-        refuse(EXIT_USAGE, "%s belongs to the calculator: expected --size",
-               context ? "--context" : "--dtype");
     Input in = input_read(&o);
     if (no_cache && !in.projected)
         refuse(EXIT_USAGE, "--no-cache projects K and V again from X: expected --x or --config");
+    Plan plan = read_plan(&in);
+    first_pass(&o, &in); // refuses a --prefill that cannot be, before anything is traced
     Tensor out = tensor_new(SHAPE(in.B, in.H, in.N, in.Dv));
     Tensor lse = tensor_new(SHAPE(in.B, in.H, in.N));
     Trace trace = trace_open(&o, &in);
     Measure measure = measure_start(&o, &in, &trace);
 
-    while (measure_again(&measure, out)) {
-        Cache cache = open_cache(&in);
-        if (in.P > 0)
-            cache_append(&cache, in.past_k, in.past_v);
-        long t = 0, n = first_pass(&o, &in);
-        do {
-            run_pass(&in, out, lse, &cache, &trace, t, n);
-            trace.pass++;
-            t += n;
-            n = 1;
-        } while (t < in.N);
+    while (measure_again(&measure, out, lse)) {
+        Cache cache = open_cache(&in, plan);
+        run(&o, &in, out, lse, &cache, &trace);
         if (measure.round == 1)
             write_present(&o, &cache);
         measure.kv_bytes = measure.cache_bytes = cache_reserved_bytes(&cache);

@@ -43,22 +43,38 @@ typedef struct {
     long B;
 } Pages;
 
-static Pages open_pages(const Input *in)
+static long blocks_each(const Input *in)
 {
-    long each = (in->P + in->M + block_size - 1) / block_size;
-    Pages p = {.B = in->B};
-    long count = blocks ? blocks : in->B * each + 2;
-    if (count < in->B * each)
+    return (in->P + in->M + block_size - 1) / block_size;
+}
+
+// Blocks in the pool. Too few for the run, or too many for the memory, are refused before
+// anything is traced.
+static long read_blocks(const Input *in)
+{
+    long needed = in->B * blocks_each(in), count = blocks ? blocks : needed + 2;
+    if (count < needed)
         refuse(EXIT_MEMORY, "no free blocks: this run needs %ld blocks of %ld tokens, the pool has "
-               "%ld (--blocks)", in->B * each, block_size, count);
-    memory_require(4.0 * (double)(count * in->G) * (double)block_size * (double)(in->D + in->Dv),
-                   "the pool of KV blocks");
+               "%ld (--blocks)", needed, block_size, count);
+    double block = 4.0 * (double)in->G * (double)block_size * (double)(in->D + in->Dv);
+    memory_require((double)count * (block + 2 * sizeof(long)), "the pool of KV blocks");
+    return count;
+}
+
+// Empty tables, or tables that hold the past.
+static Pages open_pages(const Input *in, long count)
+{
+    Pages p = {.B = in->B};
     p.pool = pages_pool(count, in->G, block_size, in->D, in->Dv, (uint64_t)shuffle);
     p.tables = calloc(in->B > 0 ? (size_t)in->B : 1, sizeof *p.tables);
     if (!p.tables)
         refuse(EXIT_MEMORY, "out of memory: %ld block tables", in->B);
     for (long b = 0; b < in->B; b++)
-        p.tables[b] = pages_table(each);
+        p.tables[b] = pages_table(blocks_each(in));
+    if (in->P > 0) {
+        PagesStatus status = pages_append(&p.pool, p.tables, in->past_k, in->past_v);
+        CHECK(status == PAGES_OK, "the past: %s", pages_message(status));
+    }
     return p;
 }
 
@@ -117,7 +133,7 @@ static void trace_pages(Trace *trace, const Pages *p)
     for (long b = 0; b < p->B; b++)
         for (long i = 0; i < entries; i++)
             row(table, b)[i] = (float)p->tables[b].blocks[i];
-    trace->batch = trace->head = 0;
+    trace_at(trace, 0, 0);
     trace_table(trace, "block_table", table, (Names){.letter = 's'}, (Names){.letter = 'e'});
     tensor_free(&table);
     for (long i = 0; i < p->pool.blocks; i++)
@@ -127,12 +143,6 @@ static void trace_pages(Trace *trace, const Pages *p)
 }
 
 // --- the run -------------------------------------------------------------------------------
-
-static void append_past(Pages *pages, const Input *in)
-{
-    PagesStatus status = pages_append(&pages->pool, pages->tables, in->past_k, in->past_v);
-    CHECK(status == PAGES_OK, "the past: %s", pages_message(status));
-}
 
 // The pass over tokens t to t + n.
 static void run_pass(Input *in, Tensor out, Tensor lse, Pages *pages, Trace *trace, long t, long n)
@@ -192,6 +202,18 @@ static void write_present(const Options *o, const Pages *p, const Input *in)
         write_gathered(o->present_v, p, p->pool.v, in);
 }
 
+// All passes over one pool: the first over a prompt, then one for each token.
+static void run(const Options *o, Input *in, Tensor out, Tensor lse, Pages *pages, Trace *trace)
+{
+    long t = 0, n = first_pass(o, in);
+    do {
+        run_pass(in, out, lse, pages, trace, t, n);
+        trace->pass++;
+        t += n;
+        n = 1;
+    } while (t < in->N);
+}
+
 int main(int argc, char **argv)
 {
     Options o;
@@ -203,22 +225,16 @@ int main(int argc, char **argv)
         return 0;
     }
     Input in = input_read(&o);
+    long count = read_blocks(&in);
+    first_pass(&o, &in); // refuses a --prefill that cannot be, before anything is traced
     Tensor out = tensor_new(SHAPE(in.B, in.H, in.N, in.Dv));
     Tensor lse = tensor_new(SHAPE(in.B, in.H, in.N));
     Trace trace = trace_open(&o, &in);
     Measure measure = measure_start(&o, &in, &trace);
 
-    while (measure_again(&measure, out)) {
-        Pages pages = open_pages(&in);
-        if (in.P > 0)
-            append_past(&pages, &in);
-        long t = 0, n = first_pass(&o, &in);
-        do {
-            run_pass(&in, out, lse, &pages, &trace, t, n);
-            trace.pass++;
-            t += n;
-            n = 1;
-        } while (t < in.N);
+    while (measure_again(&measure, out, lse)) {
+        Pages pages = open_pages(&in, count);
+        run(&o, &in, out, lse, &pages, &trace);
         if (measure.round == 1)
             write_present(&o, &pages, &in);
         measure.kv_bytes = measure.cache_bytes = pages_bytes(&pages.pool);

@@ -43,13 +43,19 @@ static void scale_scores(Tensor s, float scale)
 // number in place of -inf would let it in again where every other score is lower still.
 static void hide(Tensor s, const Mask *mask)
 {
-    long N = s.shape[0], M = s.shape[1];
+    long N = s.shape[0], M = s.shape[1], allowed = 0;
     for (long i = 0; i < N; i++)
         for (long j = 0; j < M; j++)
-            if (mask_allows(mask, i, j))
+            if (mask_allows(mask, i, j)) {
                 row(s, i)[j] += mask_bias(mask, i, j);
-            else
+                allowed++;
+            } else {
                 row(s, i)[j] = -INFINITY;
+            }
+    if (mask->bias.data) { // the user's own [N, M] is read, and added where it does not hide
+        count_flops(allowed);
+        count_moved(N * M, 0);
+    }
 }
 
 // Folds one tile of scores into each row's running softmax. The row's maximum m may rise from
@@ -204,7 +210,7 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
         for (long h = 0; h < H; h++) {
             long g = h / (H / G); // neighbours share: 0 0 1 1 for H = 4, G = 2
             Mask m = mask_head(mask, b, h);
-            trace->batch = b, trace->head = h;
+            trace_at(trace, b, h);
             one_head(head(out, b, h), head(lse, b, h), head(q, b, h), &fast,
                      (Keys){pool, &tables[b], g}, scale, &m, tiling, trace);
         }

@@ -24,8 +24,11 @@ typedef struct {
 // mask: the rule of this pass, over all tokens that the sequences then hold.
 // Returns PAGES_OK, or why the tokens found no room: then nothing was stored or computed.
 //
+// The sums are divided last, so that M * max|V| must stay below float32's 3.4e38; chapters 01 to
+// 06 divide first and need only max|V| to.
+//
 // Scratch: 4 * (R*D + C*D + C*Dv + R*C + 3*R*Dv + 2*R*4) bytes, constant in N and M. Slow memory
-// is read once a row of tiles: 4 * (N*D + tiles computed * C * (D + Dv)) bytes a head.
+// is read once a row of tiles: 4 * (N*D + keys of all computed tiles * (D + Dv)) bytes a head.
 PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale,
                       const Mask *mask, Pool *pool, BlockTable *tables, const Tiling *tiling,
                       Trace *trace);

@@ -5,8 +5,7 @@
 
 #include "../../common/input.h"
 
-// Query i of head h in sequence 0, looking at the first `keys` keys, C at a time. Refuses
-// (EXIT_USAGE) a row or head that is not there.
+// Query i of head h in sequence 0, looking at the first `keys` keys, C at a time.
 void explain_online(const Input *in, long i, long h, long keys, long C);
 
 #endif
