@@ -1057,6 +1057,19 @@ counted() {
     run "$@" --stats --print none
     ended_well && sed -n "s/^$row  *\([0-9][0-9]*\).*/\1/p" stdout
 }
+# One layer of a model as chapters 05 and 06 hold it, times its layers, is the calculator's answer.
+calculated() { # CONFIG LAYERS TOKENS
+    run 05_kv_cache --size --config "$1" --context "$3" --dtype f32
+    model=$(sed -n 's/^the model  *\([0-9]*\).*/\1/p' stdout)
+    cache=$(counted "bytes KV" 05_kv_cache --config "$1" --n "$3" --capacity "$3") || return 1
+    pool=$(counted "bytes KV" 06_paged_blocks --config "$1" --n "$3" --block-size 16 \
+        --blocks $(($3 / 16))) || return 1
+    is "bytes of $2 layers' caches" "$model" $((cache * $2)) &&
+        is "bytes of $2 layers' pools" "$model" $((pool * $2))
+}
+check "the KV calculator: what 05 and 06 allocate" calculated qwen2.5-0.5b 24 32
+check "the KV calculator: what 05 and 06 allocate, multi-head" calculated gpt2-small 12 32
+
 more_than() { # MORE ROW FLAGS FLAGS: the first run's number is larger by MORE
     other=$(counted "$2" $4) || return 1
     is "$2" $((other + $1)) "$(counted "$2" $3)"
