@@ -17,15 +17,15 @@ LIBS     := -lm -ldl# chapter 02 opens a library while it runs: older C librarie
 Q        := $(if $(V),,@)# make V=1 shows the whole commands, make -s nothing
 SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
-# --- for readers ---------------------------------------------------------------------------------
+# --- for readers: DEVICE=simt runs the chapters' CUDA kernels without a GPU -------------------------
 
 all: $(CHAPTERS:%=build/cpu/%)          ## build every chapter
-run: all tools                          ## every chapter in order, verified, with a closing table
-	@sh tests/tour.sh
+run: all tools $(DEVICE)                ## every chapter in order, verified, with a closing table
+	@DEVICE=$(or $(DEVICE),cpu) sh tests/tour.sh
 run-real: all tools                           ## the chapters on trained models' Q, K and V
 	@sh tests/run_real.sh
-verify: all tools                       ## the whole ladder: every equality that the book claims
-	@sh tests/ladder.sh
+verify: all tools $(DEVICE)             ## the whole ladder: every equality that the book claims
+	@DEVICE=$(or $(DEVICE),cpu) sh tests/ladder.sh
 diff: all tools                         ## what changed between two runs: make diff A=02 B=03
 	@sh tests/diff.sh "$(A)" "$(B)"
 trace: all tools                        ## write traces/ and the outputs in the READMEs anew
@@ -41,10 +41,10 @@ help:                                   ## this list
 
 # make run-05 ARGS="--prefill 4", make verify-05
 chapter = $(notdir $(wildcard chapters/$(1)_*))
-$(foreach c,$(CHAPTERS),run-$(firstword $(subst _, ,$(c)))): run-%: all
-	@build/cpu/$(call chapter,$*) $(ARGS)
-$(foreach c,$(CHAPTERS),verify-$(firstword $(subst _, ,$(c)))): verify-%: all tools
-	@sh tests/ladder.sh $*
+$(foreach c,$(CHAPTERS),run-$(firstword $(subst _, ,$(c)))): run-%: all $(DEVICE)
+	@build/$(or $(DEVICE),cpu)/$(call chapter,$*) $(ARGS)
+$(foreach c,$(CHAPTERS),verify-$(firstword $(subst _, ,$(c)))): verify-%: all tools $(DEVICE)
+	@DEVICE=$(or $(DEVICE),cpu) sh tests/ladder.sh $*
 
 # --- checks --------------------------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: units sanitized-tests FORCE
+.PHONY: units sanitized-tests simt cuda cpu FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -135,6 +135,53 @@ $(eval $(call variant,gcc-O3,gcc,-O3,build/gcc-O3/tests))
 $(eval $(call variant,clang-O0,clang,-O0,build/clang-O0/tests))
 $(eval $(call variant,clang-O3,clang,-O3,build/clang-O3/tests))
 $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
+
+# --- the CUDA kernels without a GPU --------------------------------------------------------------
+
+# build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,
+# on the emulator in kernels/simt. A .cu is compiled by g++; the hosts are C, as for a GPU.
+KERNELS   := $(patsubst kernels/cuda/%.c,%,$(wildcard kernels/cuda/[0-9]*.c))
+SIMT      := $(wildcard kernels/simt/*.c) kernels/cuda/device.c
+SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
+SIMT_CXX  := g++ -x c++ -std=c++17 -g -O2 -ffp-contract=off -Wall -Wno-unknown-pragmas
+build/simt/obj/%.o: %.c Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< (simt)"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+build/simt/obj/%.cu.o: %.cu Makefile
+	@mkdir -p $(@D) && $(SAY) "g++   $<"
+	$(Q)$(SIMT_CXX) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+define simt
+build/simt/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
+    kernels/cuda/$(1).c $(SIMT) $(COMMON)) \
+    $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
+	@$$(SAY) "link  $$@"
+	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
+endef
+$(foreach k,$(KERNELS),$(eval $(call simt,$(k))))
+cpu: all
+simt: $(KERNELS:%=build/simt/%)         ## build every chapter with its CUDA kernels, no GPU needed
+
+# The same with nvcc, for sm_80 (A100) and sm_90a (H100, H200): kernels through nvcc, hosts through
+# the C compiler against NVIDIA's own headers.
+NVCC      := nvcc
+CUDA      = $(patsubst %/bin/nvcc,%,$(shell command -v $(NVCC)))
+NVCCFLAGS := -std=c++17 -O3 -Xptxas -v -gencode=arch=compute_80,code=sm_80 \
+             -gencode=arch=compute_90a,code=sm_90a
+build/cuda/obj/%.o: %.c Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< (cuda)"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda -MMD -MP -c -o $@ $<
+build/cuda/obj/%.cu.o: %.cu Makefile
+	@mkdir -p $(@D) && $(SAY) "nvcc  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
+define cuda
+build/cuda/$(1): $(patsubst %.c,build/cuda/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
+    kernels/cuda/$(1).c kernels/cuda/device.c $(COMMON)) \
+    $(patsubst %,build/cuda/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
+	@$$(SAY) "link  $$@"
+	$$(Q)$(NVCC) -o $$@ $$^ -lcublas -lm -ldl
+endef
+$(foreach k,$(KERNELS),$(eval $(call cuda,$(k))))
+cuda: $(KERNELS:%=build/cuda/%)         ## the same for a GPU, with nvcc
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
 

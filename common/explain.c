@@ -31,6 +31,8 @@ ExplainedRow explain_begin(const Input *in, long i, long h, long keys)
     printf("-- query %s, head h%ld", name, h);
     if (in->G < in->H)
         printf(", which reads KV head h%ld", r.g);
+    if (in->B > 1)
+        printf(", sequence 0");
     return r;
 }
 

@@ -57,7 +57,8 @@ static void read_lengths(Mask *m, Reading *r, const char *s, const char *spec)
             refuse(EXIT_USAGE, "--mask %s: padding expects lengths joined by commas", spec);
     }
     if (m->length_count != 1 && m->length_count != r->B)
-        refuse(EXIT_USAGE, "--mask %s: padding expects 1 or %ld lengths, one a sequence, got %ld",
+        refuse(EXIT_USAGE,
+               "--mask %s: padding expects one length, or one for each of %ld sequences, got %ld",
                spec, r->B, m->length_count);
 }
 

@@ -36,10 +36,11 @@ static void add_input_flags(Options *o)
     add(o, (Flag){"--past-v", FLAG_TEXT, &o->past_v, TAKES_PAST, "F.npy", "their values"});
     add(o, (Flag){"--tokens", FLAG_TEXT, &o->tokens, 0, "\"a b c\"",
                   "labels; \"a b | c d\" for rows | columns"});
-    add(o, (Flag){"--n", FLAG_SIZE, &o->n, 0, "N", "queries of --example random"});
+    add(o, (Flag){"--n", FLAG_SIZE, &o->n, 0, "N",
+                  "queries of --example random (default 8)"});
     add(o, (Flag){"--m", FLAG_SIZE, &o->m, 0, "M", "keys of --example random (default N)"});
     add(o, (Flag){"--dim", FLAG_SIZE, &o->dim, 0, "D",
-                  "head size of --example random and of --x"});
+                  "head size of --example random (default 4) and of --x"});
     add(o, (Flag){"--dim-v", FLAG_SIZE, &o->dim_v, 0, "D",
                   "width of V of --example random (default D)"});
     add(o, (Flag){"--batch", FLAG_SIZE, &o->batch, TAKES_HEADS, "B",
@@ -51,9 +52,9 @@ static void add_input_flags(Options *o)
 // From chapter 03 on: heads, and the projections in front of them.
 static void add_head_flags(Options *o)
 {
-    add(o, (Flag){"--heads", FLAG_SIZE, &o->heads, TAKES_HEADS, "H", "query heads"});
+    add(o, (Flag){"--heads", FLAG_SIZE, &o->heads, TAKES_HEADS, "H", "query heads (default 4)"});
     add(o, (Flag){"--kv-heads", FLAG_SIZE, &o->kv_heads, TAKES_KV_HEADS, "G",
-                  "KV heads; H must be a multiple"});
+                  "KV heads; H must be a multiple (default 2, or H where 2 is none)"});
     add(o, (Flag){"--config", FLAG_TEXT, &config_text, TAKES_HEADS, "NAME",
                   "a model's hidden, heads and head size (random X)"});
     add(o, (Flag){"--x", FLAG_TEXT, &o->x, TAKES_HEADS, "F.npy",
@@ -80,7 +81,7 @@ static void add_run_flags(Options *o)
     add(o, (Flag){"--mask", FLAG_TEXT, &o->mask, TAKES_MASK, "SPEC",
                   "none, causal, causal-end, window=W, prefix=P, padding=L0,L1,.."});
     add(o, (Flag){"--prefill", FLAG_SIZE, &o->prefill, TAKES_PAST, "N",
-                  "tokens of the first pass (default: half of them)"});
+                  "tokens of the first pass (default: half; all if the mask looks ahead)"});
     add(o, (Flag){"--print", FLAG_TEXT, &print_text, 0, "WHAT",
                   "all, weights, output or none (default: all up to 16 tokens)"});
     add(o, (Flag){"--explain", FLAG_TEXT, &explain_text, 0, "ROW[,HEAD]",
@@ -93,7 +94,7 @@ static void add_run_flags(Options *o)
                   "write the keys that the cache holds at the end"});
     add(o, (Flag){"--present-v", FLAG_TEXT, &o->present_v, TAKES_PAST, "F.npy", "and the values"});
     add(o, (Flag){"--heat", FLAG_SWITCH, &o->heat, 0, NULL,
-                  "weights as a heat map (colour, unless NO_COLOR is set)"});
+                  "weights as a heat map (in colour on a terminal, unless NO_COLOR is set)"});
     add(o, (Flag){"--stats", FLAG_SWITCH, &o->stats, 0, NULL, "bytes, flops and time"});
     add(o, (Flag){"--bench", FLAG_SWITCH, &o->bench, 0, NULL, "time it: median, min, max as CSV"});
     if (o->chapter->experiments)
@@ -324,6 +325,17 @@ static void check_sources(const Options *o)
                  "this --example, which has its own numbers");
 }
 
+// Two results in one file: the second would overwrite the first.
+static void check_outputs(const Options *o)
+{
+    const char *const paths[] = {o->output, o->lse, o->present_k, o->present_v};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < i; j++)
+            if (paths[i] && paths[j] && strcmp(paths[i], paths[j]) == 0 &&
+                strncmp(paths[i], "/dev/", 5) != 0)
+                refuse(EXIT_USAGE, "%s: expected a file of its own for each result", paths[i]);
+}
+
 // What --bench prints is one line of CSV, and nothing may be written while the clock runs.
 static void check_bench(const Options *o)
 {
@@ -366,4 +378,5 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
     read_config(o);
     check_sources(o);
     check_bench(o);
+    check_outputs(o);
 }

@@ -56,7 +56,7 @@ typedef struct {
     const char *x, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;
     const Config *config;
     long  n, m, dim, dim_v, heads, kv_heads, batch, seed, hidden;
-    long  prefill;      // tokens of the first pass; 0: half of them, or all where M != N
+    long  prefill;      // tokens of the first pass; 0: the chapter's choice
     float scale;        // only if has_scale; else 1/sqrt(D)
     bool  has_scale, heat, stats, bench;
     Print print;

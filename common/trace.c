@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEP = 96, SMALL = 16 }; // --print all is the default up to SMALL tokens
+enum { STEP = 96, SMALL = 16, WIDE = 64 }; // --print all is the default up to these
 
 // --- the directory -------------------------------------------------------------------------
 
@@ -43,12 +43,19 @@ static Output open_in(const char *dir, const char *name)
     return output_open(path);
 }
 
+// Rows that no terminal shows: a model's hidden size, say.
+static bool is_wide(const Input *in)
+{
+    return in->D > WIDE || in->Dv > WIDE || (in->projected && in->x.shape[2] > WIDE);
+}
+
 Trace trace_open(const Options *o, const Input *in)
 {
     Trace t = {.options = o, .input = in, .print = o->print, .mask = in->mask};
     long longest = in->N > in->P + in->M ? in->N : in->P + in->M;
     if (t.print == PRINT_DEFAULT)
-        t.print = o->bench || o->explain_row >= 0 || longest > SMALL ? PRINT_NONE : PRINT_ALL;
+        t.print = o->bench || o->explain_row >= 0 || longest > SMALL || is_wide(in) ? PRINT_NONE
+                                                                                    : PRINT_ALL;
     if (o->bench)
         t.print = PRINT_NONE;
     if (o->trace) {
@@ -68,9 +75,9 @@ void trace_close(Trace *t)
         output_close(&t->json);
     if (t->options->print == PRINT_DEFAULT && t->print == PRINT_NONE && !t->options->bench &&
         t->options->explain_row < 0 && !t->options->stats && !t->options->heat)
-        printf("%ld queries, %ld keys: more than %d, so nothing is printed; --print output shows "
-               "the result, --print all every step\n", t->input->N, t->input->P + t->input->M,
-               SMALL);
+        printf("%ld queries, %ld keys, heads of %ld: more than %d tokens or %d columns, so nothing "
+               "is printed; --print output shows the result, --print all every step\n",
+               t->input->N, t->input->P + t->input->M, t->input->D, SMALL, WIDE);
 }
 
 // --- what a step looks like --------------------------------------------------------------------
@@ -172,7 +179,7 @@ static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns
     if (is_printed(t, name))
         print_matrix(stdout, heading, x, rows, columns, &mask, hide);
     if (t->options->heat && strcmp(name, "weights") == 0)
-        print_heat(stdout, heading, x, &mask, getenv("NO_COLOR") == NULL);
+        print_heat(stdout, heading, x, &mask, isatty(1) && getenv("NO_COLOR") == NULL);
     if (!t->text.file)
         return;
     print_matrix(t->text.file, heading, x, rows, columns, &mask, hide);

@@ -57,6 +57,7 @@ diff -y -t -W "$columns" "$work/a.txt" "$work/b.txt" | paint
 echo
 echo "== the numbers =="
 (cd "$work" && "$compare" --text a.txt b.txt)
+echo "(FAIL here says that the two runs differ, as two chapters or two flags may)"
 case "$a$b" in
 *07*) sh tests/near.sh "$work/b" "$work/a" "$2" ;; # from here on sums are reassociated
 *) (cd "$work" && "$compare" a b) ;;

@@ -2,7 +2,7 @@
 # against the chapter before; at the end a table of what each costs on one larger input.
 
 set -u
-build=build/cpu
+device=${DEVICE:-cpu} build=build/${DEVICE:-cpu}
 mkdir -p build
 work=$(mktemp -d build/tour.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -40,8 +40,9 @@ for chapter in chapters/[0-9]*; do
     sh tests/ladder.sh "$number" > "$work/ladder"
     [ $? = 0 ] && verdict=verified || { verdict=FAILED failed=1; }
     kinds=$(awk '/^ok/ { if (/BIT-EXACT/) e++; else if (/REASSOCIATED/) r++; else if (/DIFFERS/) d++ }
-                 END { if (e) printf "%d bit-exact", e; if (r) printf ", %d reassociated", r
-                       if (d) printf ", %d differ as they must", d }' "$work/ladder")
+                 function say(n, what) { if (n) { printf "%s%d %s", comma, n, what; comma = ", " } }
+                 END { say(e, "bit-exact"); say(r, "reassociated"); say(d, "differ as they must")
+                 }' "$work/ladder")
     grep '^not ok' "$work/ladder"
     echo "verdict: $verdict, $kinds (make verify-$number)"
     echo
@@ -61,5 +62,8 @@ while IFS='|' read -r number title verdict scratch kv ms; do
     printf '%-3s %-24s %-44s %9s %8s %9s\n' "$number" "$title" "$verdict" "$scratch" "$kv" "$ms"
 done < "$work/rows"
 echo
-echo "scratch: held beyond inputs, output and cache; KV: keys and values held; time: median of 9"
+echo "scratch: held beyond inputs, output and cache; KV: room for keys and values; time: median of 9"
+echo "05 to 07 make 129 passes, a prompt of 128 tokens and then one for each; 05 reserves twice the run"
+[ "$device" = cpu ] ||
+    echo "on $device: verdicts against the CPU; scratch and KV are the host's; simt's time is no GPU's"
 [ "$failed" = 0 ]

@@ -496,7 +496,7 @@ static const struct {
     {"padding=-1", "padding expects a whole number from 0 to 4"},
     {"padding=1,", "padding expects a whole number from 0 to 4, got \"\""},
     {"padding=1;2", "padding expects lengths joined by commas"},
-    {"padding=1,2,3", "padding expects 1 or 2 lengths, one a sequence, got 3"},
+    {"padding=1,2,3", "padding expects one length, or one for each of 2 sequences, got 3"},
     {"padding=1+padding=2", "padding stands there twice"},
 };
 

@@ -372,9 +372,9 @@ static void test_help(void **state)
     assert_int_equal(child(help_everything, "--help", text), 0);
     expect_words(text, "First line.\nSecond line.\n\nusage: everything [flags]\n"
                        "   try: everything --n 3\n");
-    expect_words(text, "\n  --n N                queries of --example random\n");
-    expect_words(text, "\n  --heads H            query heads\n");
-    expect_words(text, "\n  --kv-heads G         KV heads; H must be a multiple\n");
+    expect_words(text, "\n  --n N                queries of --example random (default 8)\n");
+    expect_words(text, "\n  --heads H            query heads (default 4)\n");
+    expect_words(text, "\n  --kv-heads G         KV heads; H must be a multiple (default 2, ");
     expect_words(text, "\n  --past-k F.npy       ");
     expect_words(text, "\n  --block-size T       tokens in a block\n");
     expect_words(text, "\n  --experiment NAME    waste|speed\n");
@@ -387,7 +387,7 @@ static void test_help(void **state)
                        "4 no such device,\n5 out of memory, 6 could not write.\n");
 
     assert_int_equal(child(help_plain, "--help", text), 0);
-    expect_words(text, "\n  --n N                queries of --example random\n");
+    expect_words(text, "\n  --n N                queries of --example random (default 8)\n");
     expect_words(text, "\n  --scale X  ");
     static const char *const others[] = {"--heads", "--kv-heads", "--past-k", "--mask", "--x ",
                                          "--batch", "--config", "--prefill", "--experiment",

@@ -206,14 +206,16 @@ static void run_pass(Input *in, Tensor out, Tensor lse, Pages *pages,
     trace_pages(trace, pages);
 }
 
-// Tokens of the first pass: --prefill, or half of them. Where queries and keys do not come in
-// pairs there is no token by token, and one pass takes all.
+// Tokens of the first pass: --prefill, or half of them, or all under a mask that looks ahead, as
+// a cached token cannot. Where queries and keys do not come in pairs there is no token by token,
+// and one pass takes all.
 static long first_pass(const Options *o, const Input *in)
 {
+    bool looks_back = in->mask.causal || in->mask.window >= 0;
     if (in->N != in->M && o->prefill && o->prefill < in->N)
         refuse(EXIT_USAGE, "--prefill %ld: with %ld queries and %ld new keys one pass takes all of "
                "them", o->prefill, in->N, in->M);
-    long n = o->prefill ? o->prefill : (in->N + 1) / 2;
+    long n = o->prefill ? o->prefill : looks_back ? (in->N + 1) / 2 : in->N;
     return in->N != in->M || n > in->N ? in->N : n;
 }
 
@@ -272,6 +274,8 @@ int main(int argc, char **argv)
         return 0;
     }
     Tiling asked = read_tiling();
+    if (o.explain_row >= 0 && asked.cut_count > 0)
+        refuse(EXIT_USAGE, "--explain walks over the keys in one go; it does not go with --cut");
     Input in = input_read(&o);
     Tiling tiling = fit_tiling(asked, &in);
     long count = read_blocks(&in);

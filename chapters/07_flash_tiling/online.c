@@ -110,7 +110,7 @@ static void walk_tiles(const ExplainedRow *r, Tensor state, Tensor acc, float *s
     for (long from = 0; from < r->M; from += C) {
         long to = from + C < r->M ? from + C : r->M;
         printf("tile of keys %ld to %ld%s\n", from, to - 1,
-               sees_any(r, from, to) ? "" : ": skipped, the mask leaves nothing of it");
+               sees_any(r, from, to) ? "" : ": nothing of it is seen, it adds 0 and rescales by 1");
         if (!sees_any(r, from, to))
             continue;
         for (long j = from; j < to; j++)
