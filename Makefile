@@ -30,6 +30,7 @@ diff: all tools                         ## what changed between two runs: make d
 	@sh tests/diff.sh "$(A)" "$(B)"
 trace: all tools                        ## write traces/ and the outputs in the READMEs anew
 	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md docs/*.md
+	@[ ! -d build/counted ] || sh tests/transcript.sh --write kernels/README.md
 lines: ; @sh tests/copies.sh --count    ## changed lines a chapter in attention.c
 doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to get it
 setup: ; @sh tests/setup.sh             ## install what is missing from Debian's packages
@@ -68,7 +69,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: units sanitized-tests simt cuda cpu FORCE
+.PHONY: units sanitized-tests simt counted cuda cpu FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -150,15 +151,35 @@ build/simt/obj/%.o: %.c Makefile
 build/simt/obj/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D) && $(SAY) "g++   $<"
 	$(Q)$(SIMT_CXX) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+# Counted: g++ announces every access and every basic block, and the emulator answers. Linked
+# without -fsanitize: kernels/simt/hooks.c stands in for the sanitizer's own library.
+SIMT_COUNT := -O1 -fno-reorder-blocks -fno-tree-ch -fsanitize=thread,bounds-strict \
+    --param tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
+build/counted/obj/%.cu.o: %.cu Makefile
+	@mkdir -p $(@D) && $(SAY) "g++   $< (counted)"
+	$(Q)$(SIMT_CXX) $(SIMT_COUNT) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+# $(1) the chapter, $(2) simt or counted
 define simt
-build/simt/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
+build/$(2)/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
     kernels/cuda/$(1).c $(SIMT) $(COMMON)) \
-    $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
-	@$$(SAY) "link  $$@"
+    $(patsubst %,build/$(2)/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
+	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
 endef
-$(foreach k,$(KERNELS),$(eval $(call simt,$(k))))
+$(foreach k,$(KERNELS),$(eval $(call simt,$(k),simt))$(eval $(call simt,$(k),counted)))
 cpu: all
+
+# All kernels in one program, against the oracle, as build/tests/property is for the chapters.
+build/simt/obj/book/%.o: kernels/cuda/%.c Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
+KERNELS_TESTED := $(filter-out 07%,$(KERNELS))
+build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,tests/kernels.c tests/book.c tests/oracle.c $(BESIDE) $(SIMT) $(COMMON)) \
+    $(KERNELS_TESTED:%=build/simt/obj/book/%.o) build/cpu/obj/book/07.o \
+    $(foreach k,$(KERNELS_TESTED),$(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/$(call number,$(k))_*.cu)))
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
+counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
 simt: $(KERNELS:%=build/simt/%)         ## build every chapter with its CUDA kernels, no GPU needed
 
 # The same with nvcc, for sm_80 (A100) and sm_90a (H100, H200): kernels through nvcc, hosts through

@@ -95,6 +95,19 @@ text() {
 # Sanitizers, valgrind, both compilers, each program built alone by its own first comment.
 builds() { closing=builds; one builds.sh sh tests/builds.sh; }
 
+# The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong
+# kernels that must be reported.
+kernels() {
+    ls kernels/cuda/[0-9]*.cu > /dev/null 2>&1 || return 0
+    sh tests/have.sh g++ || { echo "skip - CUDA kernels: g++ is not here (make setup)"; return; }
+    build simt counted build/tests/kernels
+    sh tests/transcript.sh --check kernels/README.md
+    DEVICE=simt ladder
+    closing=kernels one kernels build/tests/kernels 200 1
+    closing= one wrong sh tests/simt_wrong.sh
+    closing= one exact sh tests/simt_exact.sh
+}
+
 # A fixed part of the seeded bugs; make mutants runs all.
 mutants() { closing=mutants; one mutants.sh sh tests/mutants.sh --some; }
 
@@ -121,7 +134,7 @@ run_part() {
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays builds mutants}
+parts=${*:-units ladder model property cli real onnx text arrays kernels builds mutants}
 for part in $parts; do
     run_part "$part"
 done

@@ -11,13 +11,13 @@ say() { # name, offending lines
         bad=1
     fi
 }
-sources=$(ls common/*.[ch] chapters/*/*.[ch] tests/*.[ch])
+sources=$(ls common/*.[ch] chapters/*/*.[ch] tests/*.[ch] kernels/*/*.[ch] kernels/cuda/*.cu)
 
 # In characters, not bytes: comments may hold a sign that takes two.
 say 'lines of at most 100 columns' "$(LC_ALL=C awk '{ gsub(/[\200-\277]/, "") }
     length > 100 { print FILENAME ":" FNR ": " length " columns" }' $sources)"
 say 'no tabs, no space at the end of a line' "$(grep -nE "	| +\$" $sources)"
-say 'no #if beyond include guards' "$(grep -nE '^#(if|elif)' $sources | grep -vE '#ifndef [A-Z_]+_H$')"
+say 'no #if beyond include guards in common, chapters and tests' "$(grep -nE '^#(if|elif)' $(ls common/*.[ch] chapters/*/*.[ch] tests/*.[ch]) | grep -vE '#ifndef [A-Z_]+_H$')"
 say 'no chapter includes another' "$(grep -nE '#include ".*chapters/' chapters/*/*.[ch] common/*.[ch])"
 say 'common includes nothing of a chapter' "$(grep -nE '#include "(\.\./)' common/*.[ch])"
 say 'every function of attention.c opens with a comment' "$(awk '

@@ -1,0 +1,274 @@
+// O = softmax(mask(Q K^T / sqrt(D))) V on the device: the mask is a rule that each kernel asks,
+// and no array of it is ever stored.
+
+#include "gpu.h"
+#include "mask.cuh"
+
+extern "C" {
+#include "02_masking.h"
+}
+
+constexpr int WARP = 32, BLOCK = 128; // threads
+constexpr unsigned EVERY_LANE = 0xffffffff;
+
+// --- where a thread stands -------------------------------------------------------------------
+
+// Of all threads of the grid, and of all its warps.
+__device__ static inline long thread_number()
+{
+    return (long)blockIdx.x * BLOCK + threadIdx.x;
+}
+
+__device__ static inline long warp_number()
+{
+    return thread_number() / WARP;
+}
+
+// Blocks enough for n threads, or for n warps.
+static unsigned blocks_of_threads(long n)
+{
+    return (unsigned)((n + BLOCK - 1) / BLOCK);
+}
+
+static unsigned blocks_of_warps(long n)
+{
+    return blocks_of_threads(n * WARP);
+}
+
+// --- across a warp ---------------------------------------------------------------------------
+
+// The sum of x over all lanes, in every lane: each adds its neighbour's 16 apart, then 8, ... 1.
+__device__ static inline float warp_sum(float x)
+{
+    for (int apart = WARP / 2; apart > 0; apart /= 2)
+        x += __shfl_xor_sync(EVERY_LANE, x, apart);
+    return x;
+}
+
+__device__ static inline float warp_max(float x)
+{
+    for (int apart = WARP / 2; apart > 0; apart /= 2)
+        x = fmaxf(x, __shfl_xor_sync(EVERY_LANE, x, apart));
+    return x;
+}
+
+// --- scores ----------------------------------------------------------------------------------
+
+// S[i,j] = scale * sum over d of Q[i,d] K[j,d] + bias[i,j], -inf where i may not look at j
+//
+// Neighbouring threads have neighbouring keys: with each d they read 32 floats D apart, and
+// every float comes with a whole sector of 8.
+static __global__ void scores_by_thread(float *s, const float *q, const float *k, long N, long M,
+                                        long D, float scale, DeviceMask mask)
+{
+    long at = thread_number(), i = at / M, j = at % M;
+    if (i >= N)
+        return;
+    if (!mask_allows(mask, i, j)) {
+        s[i * M + j] = -INFINITY;
+        return;
+    }
+    float sum = 0.0f;
+    for (long d = 0; d < D; d++)
+        sum += q[i * D + d] * k[j * D + d];
+    s[i * M + j] = sum * scale + mask_bias(mask, i, j);
+}
+
+// The same with a warp for row i: the lanes share out d, so that a key is read in one piece. The
+// rule gives one answer for all lanes, and a hidden key is not read at all.
+static __global__ void scores_by_warp(float *s, const float *q, const float *k, long N, long M,
+                                      long D, float scale, DeviceMask mask)
+{
+    long i = warp_number(), lane = threadIdx.x % WARP;
+    if (i >= N)
+        return;
+    for (long j = 0; j < M; j++) {
+        float sum = -INFINITY;
+        if (mask_allows(mask, i, j)) {
+            sum = 0.0f;
+            for (long d = lane; d < D; d += WARP)
+                sum += q[i * D + d] * k[j * D + d];
+            sum = warp_sum(sum) * scale + mask_bias(mask, i, j);
+        }
+        if (lane == 0)
+            s[i * M + j] = sum;
+    }
+}
+
+// S[i,j] = scale * S[i,j]
+static __global__ void scale_scores(float *s, long N, long M, float scale)
+{
+    long at = thread_number();
+    if (at < N * M)
+        s[at] *= scale;
+}
+
+// S[i,j] = -inf where query i may not look at key j, S[i,j] + bias[i,j] elsewhere
+static __global__ void hide_scores(float *s, long N, long M, DeviceMask mask)
+{
+    long at = thread_number(), i = at / M, j = at % M;
+    if (i < N)
+        s[at] = mask_allows(mask, i, j) ? s[at] + mask_bias(mask, i, j) : -INFINITY;
+}
+
+// --- softmax ---------------------------------------------------------------------------------
+
+// P[i,j] = exp(S[i,j] - max) / sum of the row,    L[i] = max + log(sum)
+//
+// Chapter 01's loop over rows, a thread a row. What it does in a dead row is said there.
+static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
+{
+    long i = thread_number();
+    if (i >= N)
+        return;
+    float *x = s + i * M, max = -INFINITY, sum = 0.0f;
+    for (long j = 0; j < M; j++)
+        max = fmaxf(max, x[j]);
+    float base = max == -INFINITY ? 0.0f : max;
+    for (long j = 0; j < M; j++)
+        sum += x[j] = expf(x[j] - base);
+    for (long j = 0; j < M; j++)
+        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    lse[i] = base + logf(sum);
+}
+
+// The same with a warp for row i: each lane takes every 32nd score, and comes back to its own.
+static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
+{
+    long i = warp_number(), lane = threadIdx.x % WARP;
+    if (i >= N)
+        return;
+    float *x = s + i * M, max = -INFINITY, sum = 0.0f;
+    for (long j = lane; j < M; j += WARP)
+        max = fmaxf(max, x[j]);
+    max = warp_max(max);
+    float base = max == -INFINITY ? 0.0f : max;
+    for (long j = lane; j < M; j += WARP)
+        sum += x[j] = expf(x[j] - base);
+    sum = warp_sum(sum);
+    for (long j = lane; j < M; j += WARP)
+        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    if (lane == 0)
+        lse[i] = base + logf(sum);
+}
+
+// --- output ----------------------------------------------------------------------------------
+
+// O[i,d] = sum over j of P[i,j] V[j,d]. A hidden key's V is not read: 0 * NaN is NaN. A dead
+// row's output is exactly 0, whatever V holds.
+static __global__ void output_by_thread(float *out, const float *p, const float *v,
+                                        const float *lse, long N, long M, long Dv,
+                                        DeviceMask mask)
+{
+    long at = thread_number(), i = at / Dv, d = at % Dv;
+    if (i >= N)
+        return;
+    float sum = 0.0f;
+    for (long j = 0; j < M; j++)
+        if (mask_allows(mask, i, j))
+            sum += p[i * M + j] * v[j * Dv + d];
+    out[i * Dv + d] = lse[i] == -INFINITY ? 0.0f : sum;
+}
+
+// The same with a warp for row i: the lanes share out d, and all read the same weight at once.
+static __global__ void output_by_warp(float *out, const float *p, const float *v,
+                                      const float *lse, long N, long M, long Dv,
+                                      DeviceMask mask)
+{
+    long i = warp_number(), lane = threadIdx.x % WARP;
+    if (i >= N)
+        return;
+    for (long d = lane; d < Dv; d += WARP) {
+        float sum = 0.0f;
+        for (long j = 0; j < M; j++)
+            if (mask_allows(mask, i, j))
+                sum += p[i * M + j] * v[j * Dv + d];
+        out[i * Dv + d] = lse[i] == -INFINITY ? 0.0f : sum;
+    }
+}
+
+// What a product of whole matrices gets wrong: it reads hidden values, too. Their weight is 0, so
+// that nothing comes of it unless they are NaN or infinite; 0 * NaN is NaN. Where NaN came out
+// the sum is taken again, over the keys that count. A dead row is 0.
+static __global__ void repair_output(float *out, const float *p, const float *v, const float *lse,
+                                     long N, long M, long Dv, DeviceMask mask)
+{
+    long at = thread_number(), i = at / Dv, d = at % Dv;
+    if (i >= N)
+        return;
+    float sum = out[at];
+    if (isnan(sum)) {
+        sum = 0.0f;
+        for (long j = 0; j < M; j++)
+            if (mask_allows(mask, i, j))
+                sum += p[i * M + j] * v[j * Dv + d];
+    }
+    out[at] = lse[i] == -INFINITY ? 0.0f : sum;
+}
+
+// --- for C -----------------------------------------------------------------------------------
+
+cudaError_t masked_scores(int by, float *s, const float *q, const float *k, long N, long M, long D,
+                          float scale, DeviceMask mask, cudaStream_t stream)
+{
+    if (N * M == 0)
+        return cudaSuccess;
+    if (by == BY_THREAD)
+        LAUNCH(scores_by_thread, blocks_of_threads(N * M), BLOCK, 0, stream, s, q, k, N, M, D,
+               scale, mask);
+    else
+        LAUNCH(scores_by_warp, blocks_of_warps(N), BLOCK, 0, stream, s, q, k, N, M, D, scale,
+               mask);
+    return cudaGetLastError();
+}
+
+cudaError_t masked_scale(float *s, long N, long M, float scale, cudaStream_t stream)
+{
+    if (N * M == 0)
+        return cudaSuccess;
+    LAUNCH(scale_scores, blocks_of_threads(N * M), BLOCK, 0, stream, s, N, M, scale);
+    return cudaGetLastError();
+}
+
+cudaError_t masked_hide(float *s, long N, long M, DeviceMask mask, cudaStream_t stream)
+{
+    if (N * M == 0)
+        return cudaSuccess;
+    LAUNCH(hide_scores, blocks_of_threads(N * M), BLOCK, 0, stream, s, N, M, mask);
+    return cudaGetLastError();
+}
+
+cudaError_t masked_softmax(int by, float *s, float *lse, long N, long M, cudaStream_t stream)
+{
+    if (N == 0)
+        return cudaSuccess;
+    if (by == BY_THREAD)
+        LAUNCH(softmax_by_thread, blocks_of_threads(N), BLOCK, 0, stream, s, lse, N, M);
+    else
+        LAUNCH(softmax_by_warp, blocks_of_warps(N), BLOCK, 0, stream, s, lse, N, M);
+    return cudaGetLastError();
+}
+
+cudaError_t masked_output(int by, float *out, const float *p, const float *v, const float *lse,
+                          long N, long M, long Dv, DeviceMask mask, cudaStream_t stream)
+{
+    if (N * Dv == 0)
+        return cudaSuccess;
+    if (by == BY_THREAD)
+        LAUNCH(output_by_thread, blocks_of_threads(N * Dv), BLOCK, 0, stream, out, p, v, lse, N,
+               M, Dv, mask);
+    else
+        LAUNCH(output_by_warp, blocks_of_warps(N), BLOCK, 0, stream, out, p, v, lse, N, M, Dv,
+               mask);
+    return cudaGetLastError();
+}
+
+cudaError_t masked_repair(float *out, const float *p, const float *v, const float *lse, long N,
+                          long M, long Dv, DeviceMask mask, cudaStream_t stream)
+{
+    if (N * Dv == 0)
+        return cudaSuccess;
+    LAUNCH(repair_output, blocks_of_threads(N * Dv), BLOCK, 0, stream, out, p, v, lse, N, M, Dv,
+           mask);
+    return cudaGetLastError();
+}

@@ -1,0 +1,301 @@
+// Chapter 06's contract on the device: the pool stays there from pass to pass, a new token goes to
+// its slot, and every pass brings the block tables. The host's pool is kept up beside it: it hands
+// out the blocks, and the chapter prints it.
+
+#include "../../chapters/06_paged_blocks/attention.h"
+#include "06_paged_blocks.h"
+#include "device.h"
+
+#include "../../common/count.h"
+
+#include <stdlib.h>
+
+// The sizes of a call, by the letters of docs/NOTATION.md.
+typedef struct {
+    long B, H, G, N, M, D, Dv;
+} Sizes;
+
+// --- the pool's mirror -----------------------------------------------------------------------
+
+// The pool's memory once more, float for float, in device memory.
+static struct {
+    const Pool *of;
+    const float *host; // where the pool's memory was
+    long len;          // tokens of each sequence
+    float *k, *v;
+} mirror;
+
+// Does the mirror hold what the pool holds? Pass 0 of a run begins with a pool that nobody here
+// has seen, at whatever address. Later passes find it as the one before left it.
+static bool mirror_follows(const Pool *pool, const BlockTable *tables, const Trace *trace)
+{
+    return trace->pass > 0 && mirror.of == pool && mirror.host == pool->k.data &&
+           mirror.len == tables[0].len;
+}
+
+// The whole pool, free slots and all: they are NaN there, too.
+static void mirror_upload(const Pool *pool)
+{
+    device_free(&mirror.k);
+    device_free(&mirror.v);
+    mirror.k = device_upload(pool->k);
+    mirror.v = device_upload(pool->v);
+    mirror.of = pool;
+    mirror.host = pool->k.data;
+}
+
+// The B tables in one array, [B, entries].
+static const long *upload_tables(const BlockTable *tables, long B, long entries)
+{
+    long *all = malloc((size_t)(B * entries) * sizeof *all + 1);
+    if (!all)
+        refuse(EXIT_MEMORY, "out of memory: %ld tables of %ld blocks", B, entries);
+    for (long b = 0; b < B; b++)
+        for (long i = 0; i < entries; i++)
+            all[b * entries + i] = tables[b].blocks[i];
+    const long *there = device_longs(all, B * entries);
+    free(all);
+    return there;
+}
+
+// The new tokens of one memory, written to their slots by the device itself.
+static void append_rows(float *memory, DevicePages pages, Tensor rows, long from)
+{
+    float *there = device_upload(rows);
+    GPU(paged_append(memory, pages, there, rows.shape[0], from, rows.shape[2], rows.shape[3],
+                     device_stream()));
+    device_free(&there);
+}
+
+// Chapter 06's pages_append, on both sides: the host hands out the blocks. *pages is what the
+// device then knows.
+static PagesStatus append(Pool *pool, BlockTable *tables, Tensor k, Tensor v, DevicePages *pages,
+                          const Trace *trace)
+{
+    long B = k.shape[0], from = B > 0 ? tables[0].len : 0;
+    if (B > 0 && !mirror_follows(pool, tables, trace))
+        mirror_upload(pool);
+    PagesStatus status = pages_append(pool, tables, k, v);
+    if (status != PAGES_OK)
+        return status;
+    pages->G = k.shape[1];
+    pages->T = pool->T;
+    pages->entries = B > 0 ? pages_count(pool, &tables[0]) : 0;
+    pages->table = upload_tables(tables, B, pages->entries);
+    pages->k = mirror.k;
+    pages->v = mirror.v;
+    append_rows(mirror.k, *pages, k, from);
+    append_rows(mirror.v, *pages, v, from);
+    mirror.len = from + k.shape[2];
+    return PAGES_OK;
+}
+
+// --- products by cuBLAS ----------------------------------------------------------------------
+
+// cuBLAS is told sizes as ints.
+static int size_of(long n)
+{
+    CHECK(n <= 2147483647, "a side of %ld is too long for cuBLAS", n);
+    return (int)n;
+}
+
+// The queries of the H / G heads of a group follow each other in memory: one matrix with H / G
+// times as many rows, and one product for all heads that share a K.
+static int rows_of_group(Sizes z)
+{
+    return size_of(z.H / z.G * z.N);
+}
+
+// cuBLAS reads no table: keys or values are gathered into [B, G, M, width] first.
+static float *gathered(const float *memory, DevicePages pages, Sizes z, long width)
+{
+    float *rows = device_floats(z.B * z.G * z.M * width);
+    GPU(paged_gather(rows, memory, pages, z.B, z.M, width, device_stream()));
+    count_moved(z.B * z.G * z.M * width, z.B * z.G * z.M * width);
+    return rows;
+}
+
+// A factor of 0 lets cuBLAS write zeros without looking at Q and K, but 0 * NaN is NaN: that
+// factor is left to our own kernel.
+static float scale_for_cublas(float scale)
+{
+    return scale == 0.0f ? 1.0f : scale;
+}
+
+// S = Q K^T in cuBLAS's columns (01_naive_attention.c explains them), B * G of them in one call.
+static void scores_by_cublas(float *s, const float *q, DevicePages pages, Sizes z, float scale,
+                             DeviceMask mask)
+{
+    const float zero = 0.0f, factor = scale_for_cublas(scale);
+    int n = rows_of_group(z), m = size_of(z.M), d = size_of(z.D), groups = size_of(z.B * z.G);
+    float *k = gathered(pages.k, pages, z, z.D);
+    if (z.B * z.N * z.M > 0)
+        BLAS(cublasSgemmStridedBatched(device_blas(), CUBLAS_OP_T, CUBLAS_OP_N, m, n, d, &factor,
+                                       k, d, z.M * z.D, q, d, n * z.D, &zero, s, m, n * z.M,
+                                       groups));
+    if (scale == 0.0f)
+        GPU(paged_scale(s, z.B, z.H, z.N, z.M, scale, device_stream()));
+    GPU(paged_hide(s, z.B, z.H, z.N, z.M, mask, device_stream()));
+    device_free(&k);
+}
+
+// O = P V, likewise.
+static void output_by_cublas(float *out, const float *p, DevicePages pages, const float *lse,
+                             Sizes z, DeviceMask mask)
+{
+    const float one = 1.0f, zero = 0.0f;
+    int n = rows_of_group(z), m = size_of(z.M), dv = size_of(z.Dv), groups = size_of(z.B * z.G);
+    float *v = gathered(pages.v, pages, z, z.Dv);
+    if (z.B * z.N * z.M > 0)
+        BLAS(cublasSgemmStridedBatched(device_blas(), CUBLAS_OP_N, CUBLAS_OP_N, dv, n, m, &one, v,
+                                       dv, z.M * z.Dv, p, m, n * z.M, &zero, out, dv,
+                                       n * z.Dv, groups));
+    GPU(paged_repair(out, p, v, lse, z.B, z.H, z.G, z.N, z.M, z.Dv, mask, device_stream()));
+    device_free(&v);
+}
+
+// --- steps -----------------------------------------------------------------------------------
+
+// What a trace shows of all heads, [B, H, N, M] each; no data where nobody looks. The device
+// computes all heads of a step before the next step; a trace has all steps of a head together.
+typedef struct {
+    Tensor scores, scaled, masked, weights;
+} Seen;
+
+static Tensor look(const float *s, Sizes z)
+{
+    Tensor copied = tensor_new(SHAPE(z.B, z.H, z.N, z.M));
+    device_download(copied, s);
+    return copied;
+}
+
+// S[i,j] = scale * sum over d of Q[i,d] K[j,d] + bias[i,j], -inf where i may not look at j
+static void scores(int by, float *s, const float *q, DevicePages pages, Sizes z, float scale,
+                   DeviceMask mask)
+{
+    long pairs = z.B * z.H * z.N * z.M;
+    if (by == BY_CUBLAS)
+        scores_by_cublas(s, q, pages, z, scale, mask);
+    else
+        GPU(paged_scores(by, s, q, pages, z.B, z.H, z.N, z.M, z.D, scale, mask, device_stream()));
+    count_scores(pairs);
+    count_flops(2 * pairs * z.D + pairs);
+    count_moved(z.B * (z.H * z.N + z.G * z.M) * z.D, pairs);
+}
+
+// The scores as the chapter shows them: bare, scaled, masked. Whoever does not look gets all
+// three in one kernel, with the same bits.
+static void traced_scores(int by, float *s, const float *q, DevicePages pages, Sizes z,
+                          float scale, DeviceMask mask, Seen *seen)
+{
+    const DeviceMask sees_all = {.window = -1, .prefix = -1, .keys = z.M};
+    long pairs = z.B * z.H * z.N * z.M;
+    scores(by, s, q, pages, z, 1.0f, sees_all);
+    seen->scores = look(s, z);
+    GPU(paged_scale(s, z.B, z.H, z.N, z.M, scale, device_stream()));
+    count_moved(pairs, pairs);
+    seen->scaled = look(s, z);
+    GPU(paged_hide(s, z.B, z.H, z.N, z.M, mask, device_stream()));
+    count_moved(pairs, pairs);
+    seen->masked = look(s, z);
+}
+
+// P[i,j] = exp(S[i,j] - max) / sum of the row, in place;    L[i] = max + log(sum)
+static void softmax(int by, float *s, float *lse, Sizes z)
+{
+    long rows = z.B * z.H * z.N;
+    GPU(paged_softmax(by, s, lse, z.B, z.H, z.N, z.M, device_stream()));
+    count_flops(5 * rows * z.M);
+    count_moved(rows * z.M, rows * z.M + rows);
+}
+
+// O[i,d] = sum over allowed j of P[i,j] V[j,d]
+static void output(int by, float *out, const float *p, DevicePages pages, const float *lse,
+                   Sizes z, DeviceMask mask)
+{
+    long rows = z.B * z.H * z.N;
+    if (by == BY_CUBLAS)
+        output_by_cublas(out, p, pages, lse, z, mask);
+    else
+        GPU(paged_output(by, out, p, pages, lse, z.B, z.H, z.N, z.M, z.Dv, mask,
+                         device_stream()));
+    count_flops(2 * rows * z.M * z.Dv); // as if nothing were hidden
+    count_moved(rows * z.M + z.B * z.G * z.M * z.Dv, rows * z.Dv);
+}
+
+// x[b][h]: the matrix of one head, [N, D] of [B, H, N, D].
+static Tensor head(Tensor x, long b, long h)
+{
+    return tensor_at(tensor_at(x, b), h);
+}
+
+static void emit(Trace *trace, const char *name, Tensor x, long b, long h)
+{
+    if (x.data)
+        trace_step(trace, name, head(x, b, h));
+}
+
+// Head by head, in the chapter's order.
+static void emit_all(Trace *trace, const Seen *seen, Tensor out, Tensor lse)
+{
+    for (long b = 0; b < out.shape[0]; b++)
+        for (long h = 0; h < out.shape[1]; h++) {
+            trace_at(trace, b, h);
+            emit(trace, "scores", seen->scores, b, h);
+            emit(trace, "scaled", seen->scaled, b, h);
+            emit(trace, "masked", seen->masked, b, h);
+            emit(trace, "weights", seen->weights, b, h);
+            emit(trace, "output", out, b, h);
+            emit(trace, "lse", lse, b, h);
+        }
+}
+
+static void forget(Seen *seen)
+{
+    Tensor *owned[] = {&seen->scores, &seen->scaled, &seen->masked, &seen->weights};
+    for (int i = 0; i < 4; i++)
+        if (owned[i]->block)
+            tensor_free(owned[i]);
+}
+
+// --- the contract ----------------------------------------------------------------------------
+
+PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale,
+                      const Mask *mask, Pool *pool, BlockTable *tables, Trace *trace)
+{
+    Seen seen = {0};
+    DevicePages pages = {0};
+    int by = device_kernel("thread warp cublas", "warp");
+    PagesStatus status = append(pool, tables, k, v, &pages, trace);
+    if (status != PAGES_OK)
+        return status;
+    Sizes z = {.B = q.shape[0], .H = q.shape[1], .G = k.shape[1], .N = q.shape[2],
+               .M = q.shape[0] > 0 ? tables[0].len : 0, .D = q.shape[3], .Dv = v.shape[3]};
+    long held = device_live_bytes(); // the mirror stays
+    float *q_there = device_upload(q);
+    float *s = device_floats(z.B * z.H * z.N * z.M); // the scores; the weights in the end
+    float *out_there = device_floats(z.B * z.H * z.N * z.Dv);
+    float *lse_there = device_floats(z.B * z.H * z.N);
+    DeviceMask rule = device_mask(mask, z.B);
+
+    if (trace_wanted(trace))
+        traced_scores(by, s, q_there, pages, z, scale, rule, &seen);
+    else
+        scores(by, s, q_there, pages, z, scale, rule);
+    softmax(by, s, lse_there, z);
+    if (!trace->quiet)
+        seen.weights = look(s, z);
+    output(by, out_there, s, pages, lse_there, z, rule);
+    device_download(out, out_there);
+    device_download(lse, lse_there);
+    emit_all(trace, &seen, out, lse);
+
+    float **owned[] = {&q_there, &s, &out_there, &lse_there};
+    for (int i = 0; i < 4; i++)
+        device_free(owned[i]);
+    device_mask_free(&rule);
+    forget(&seen);
+    CHECK(device_live_bytes() == held, "%ld bytes stay on the device", device_live_bytes() - held);
+    device_free(&pages.table);
+    return PAGES_OK;
+}

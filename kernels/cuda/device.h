@@ -1,0 +1,70 @@
+// The device as the hosts of all kernels see it: one counted allocator, copies to and from
+// tensors of any strides, one stream, and a check around every call.
+//
+//     float *q = device_upload(host_q);          // contiguous there, whatever it was here
+//     GPU(naive_scores(s, q, k, ...));           // a launch: refuses by name when it fails
+//     device_download(out, o);
+//     device_free(&q);
+//
+// Whatever goes wrong here is a matter of the machine: refuse(EXIT_DEVICE), or EXIT_MEMORY
+// where the device has no room. Everything still held at exit is freed.
+
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include "../../common/mask.h"
+#include "../../common/trace.h"
+#include "device_mask.h"
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+
+// Around every call of the CUDA runtime and every launcher; BLAS around those of cuBLAS.
+#define GPU(call) device_check((call), #call, __FILE__, __LINE__)
+#define BLAS(call) device_check_blas((call), #call, __FILE__, __LINE__)
+
+void device_check(cudaError_t error, const char *call, const char *file, int line);
+void device_check_blas(cublasStatus_t status, const char *call, const char *file, int line);
+
+// The stream on which everything is done in order, and cuBLAS's handle on it. The first call
+// of either refuses where there is no device.
+cudaStream_t   device_stream(void);
+cublasHandle_t device_blas(void);
+
+// --- memory --------------------------------------------------------------------------------
+
+// n floats, each NaN until somebody writes it. An array of none has an address, too.
+float *device_floats(long n);
+
+// The n floats, or longs, of the host, and the elements of t in row-major order. Copies.
+long  *device_longs(const long *from, long n);
+float *device_upload(Tensor t);
+
+// All elements of `to`, any strides, from contiguous device memory. Waits for the stream.
+void   device_download(Tensor to, const float *from);
+
+void   device_free(void *array);       // the address of the pointer: freed, and made NULL
+long   device_live_bytes(void);
+long   device_peak_bytes(void);
+void   device_free_all(void);          // runs by itself at exit
+
+// --- masks -----------------------------------------------------------------------------------
+
+// The rule of m for all heads of B sequences, or after mask_head for one (B is 0), with its
+// tensor and lengths on the device. Free with device_mask_free.
+DeviceMask device_mask(const Mask *m, long B);
+void       device_mask_free(DeviceMask *m);
+
+// --- kernels by name ---------------------------------------------------------------------------
+
+// Which of `names` (separated by spaces) the environment's ATTENTION_KERNEL says, counted from
+// 0; the index of `usual` where it says nothing. "list" prints them and ends the program.
+int device_kernel(const char *names, const char *usual);
+
+// --- steps --------------------------------------------------------------------------------------
+
+// A copy of a device's array as a step of that shape, unless this round is a quiet one:
+//     device_step(trace, "scores", s, SHAPE(N, M));
+void device_step(Trace *trace, const char *name, const float *from, int axes, const long *shape);
+
+#endif

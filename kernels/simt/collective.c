@@ -1,0 +1,141 @@
+// What a kernel calls to wait for others: __syncthreads and the warp's shuffles and votes.
+
+#include "inside.h"
+
+#include <string.h>
+
+simt_dim simt_threadIdx(void) { return simt_worker->current->at; }
+simt_dim simt_blockIdx(void) { return simt_worker->at; }
+simt_dim simt_blockDim(void) { return launch.kernel.block; }
+simt_dim simt_gridDim(void) { return launch.kernel.grid; }
+void *simt_dynamic_shared(void) { return simt_worker->shared; }
+
+// --- the block -------------------------------------------------------------------------------
+
+static void wait_at_barrier(int id, int threads, int line, uintptr_t pc)
+{
+    Thread *t = simt_worker->current;
+    t->barrier = id;
+    t->barrier_threads = threads;
+    t->line = line;
+    t->wait_pc = pc;
+    thread_waits(t, AT_BARRIER);
+}
+
+void simt_syncthreads(int line)
+{
+    wait_at_barrier(0, 0, line, CALLER);
+}
+
+void simt_named_barrier(int id, int threads, int line)
+{
+    if (id < 0 || id > 15 || threads <= 0 || threads % LANES)
+        report(ERROR_LAUNCH, "WRONG BARRIER", simt_worker->current, CALLER,
+               "barrier %d for %d threads: there are barriers 0 to 15, for whole warps", id,
+               threads);
+    else
+        wait_at_barrier(id, threads, line, CALLER);
+}
+
+// Everybody adds, everybody reads, somebody clears: with a barrier between each of these.
+int simt_syncthreads_reduce(int how, int predicate, int line)
+{
+    Worker *w = simt_worker;
+    w->votes += predicate != 0;
+    wait_at_barrier(0, 0, line, CALLER);
+    int votes = w->votes;
+    wait_at_barrier(0, 0, line, CALLER);
+    w->votes = 0;
+    w->stats.barriers -= w->current->index == 0; // it was one __syncthreads to the kernel
+    if (how == SIMT_AND)
+        return votes == launch.threads;
+    return how == SIMT_OR ? votes > 0 : votes;
+}
+
+// --- the warp --------------------------------------------------------------------------------
+
+static const char *const meeting_name[] = {"__syncwarp", "a shuffle", "a vote", "mma", "ldmatrix"};
+
+// Brings `bytes` to a meeting of the lanes in `mask`; returns what everybody brought.
+static unsigned char (*meet_lanes(Meeting meeting, uint32_t mask, const void *bring, size_t bytes,
+                                  int line, uintptr_t pc))[DEPOSIT]
+{
+    Thread *t = simt_worker->current;
+    if (!(mask & bit_of(t)))
+        report(ERROR_LAUNCH, "WRONG MASK", t, pc,
+               "lane %d calls %s with mask %08x, in which its own bit is missing", t->lane,
+               meeting_name[meeting], mask);
+    t->meeting = meeting;
+    t->mask = (mask | bit_of(t)) & t->warp->all;
+    t->line = line;
+    t->wait_pc = pc;
+    if (bytes)
+        memcpy(t->deposit, bring, bytes);
+    thread_waits(t, AT_COLLECTIVE);
+    return t->warp->deposit;
+}
+
+unsigned char (*simt_meet(int meeting, const void *bring, size_t bytes, int line,
+                          uintptr_t pc))[DEPOSIT]
+{
+    return meet_lanes((Meeting)meeting, ~0u, bring, bytes, line, pc);
+}
+
+void simt_syncwarp(uint32_t mask, int line)
+{
+    meet_lanes(SYNCWARP, mask, NULL, 0, line, CALLER);
+}
+
+// The lane whose value `lane` gets. Segments of `width` lanes shuffle among themselves; who
+// would look beyond his segment gets his own value.
+static int source_lane(int how, int lane, int b, int width)
+{
+    int first = lane & ~(width - 1), from = lane;
+    if (how == SIMT_FROM)
+        return first + (b & (width - 1));
+    if (how == SIMT_UP)
+        from = lane - b;
+    else if (how == SIMT_DOWN)
+        from = lane + b;
+    else
+        from = lane ^ b;
+    if (how == SIMT_XOR) // may look at lower segments, but not at higher ones
+        return from < first + width ? from : lane;
+    return first <= from && from < first + width ? from : lane;
+}
+
+uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, int line)
+{
+    Thread *t = simt_worker->current;
+    unsigned char(*brought)[DEPOSIT] = meet_lanes(SHUFFLE, mask, &value, 4, line, CALLER);
+    int from = source_lane(how, t->lane, b, width);
+    if (from < 0 || from >= LANES || !(mask & t->warp->all & 1u << from))
+        report(ERROR_LAUNCH, "SHUFFLE FROM NOBODY", t, CALLER,
+               "lane %d asks for the value of lane %d, which does not take part (mask %08x)",
+               t->lane, from, mask & t->warp->all);
+    else
+        memcpy(&value, brought[from], 4);
+    return value;
+}
+
+uint32_t simt_vote(int how, uint32_t mask, int predicate, int line)
+{
+    Thread *t = simt_worker->current;
+    uint32_t votes = 0, present = mask & live_lanes(t->warp);
+    unsigned char(*brought)[DEPOSIT] = meet_lanes(VOTE, mask, &predicate, 4, line, CALLER);
+    for (uint32_t m = present; m; m &= m - 1) {
+        int yes;
+        memcpy(&yes, brought[__builtin_ctz(m)], 4);
+        votes |= yes ? 1u << __builtin_ctz(m) : 0;
+    }
+    if (how == SIMT_ALL)
+        return votes == present;
+    return how == SIMT_ANY ? votes != 0 : votes;
+}
+
+// The emulator cannot know who else stands here before the others have come: in a fast build
+// lanes run one after the other. Kernels that need it should pass masks themselves.
+uint32_t simt_activemask(void)
+{
+    return live_lanes(simt_worker->current->warp);
+}

@@ -1,0 +1,135 @@
+// cuBLAS's single-precision matrix product, on device memory of the emulator. Sums in the order
+// of k; NVIDIA's order is another one, so that the last bits differ.
+
+#include "include/cublas_v2.h"
+#include "simt.h"
+
+#include <stdlib.h>
+
+struct cublasContext {
+    cudaStream_t stream;
+};
+
+cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
+{
+    if (!handle)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    *handle = calloc(1, sizeof **handle);
+    return *handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_ALLOC_FAILED;
+}
+
+cublasStatus_t cublasDestroy_v2(cublasHandle_t handle)
+{
+    free(handle);
+    return handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+}
+
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream)
+{
+    if (!handle)
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    handle->stream = stream;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
+{
+    (void)mode;
+    return handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
+}
+
+const char *cublasGetStatusName(cublasStatus_t status)
+{
+    switch (status) {
+    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case CUBLAS_STATUS_ALLOC_FAILED: return "CUBLAS_STATUS_ALLOC_FAILED";
+    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_MAPPING_ERROR: return "CUBLAS_STATUS_MAPPING_ERROR";
+    default: return "CUBLAS_STATUS_EXECUTION_FAILED";
+    }
+}
+
+const char *cublasGetStatusString(cublasStatus_t status)
+{
+    return cublasGetStatusName(status);
+}
+
+// --- the product -----------------------------------------------------------------------------
+
+// A stored matrix of `rows` x `columns`, and whether the product takes it transposed.
+typedef struct {
+    const float *data;
+    long ld;
+    int rows, columns;
+    int transposed;
+} Matrix;
+
+static float element(Matrix a, long i, long j)
+{
+    return a.transposed ? a.data[j + i * a.ld] : a.data[i + j * a.ld];
+}
+
+// cuBLAS refuses a leading dimension below the number of rows, even of an empty matrix.
+static int is_valid(Matrix a)
+{
+    return a.rows >= 0 && a.columns >= 0 && a.ld >= (a.rows > 1 ? a.rows : 1);
+}
+
+// All of it on the device?
+static int is_there(Matrix a)
+{
+    if (a.rows == 0 || a.columns == 0)
+        return 1;
+    long floats = (a.columns - 1) * a.ld + a.rows;
+    return simt_range_is_allocated(a.data, (size_t)floats * sizeof(float));
+}
+
+static void multiply(float alpha, Matrix a, Matrix b, int k, float beta, Matrix c, float *result)
+{
+    for (long j = 0; j < c.columns; j++)
+        for (long i = 0; i < c.rows; i++) {
+            float sum = 0, *at = &result[i + j * c.ld];
+            for (long p = 0; p < k && alpha != 0; p++)
+                sum += element(a, i, p) * element(b, p, j);
+            *at = alpha * sum + (beta == 0 ? 0 : beta * *at); // beta 0: C may hold anything
+        }
+}
+
+cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t op_a,
+                                         cublasOperation_t op_b, int m, int n, int k,
+                                         const float *alpha, const float *a, int lda,
+                                         long long stride_a, const float *b, int ldb,
+                                         long long stride_b, const float *beta, float *c, int ldc,
+                                         long long stride_c, int batch)
+{
+    int ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
+    Matrix A = {a, lda, ta ? k : m, ta ? m : k, ta}, B = {b, ldb, tb ? n : k, tb ? k : n, tb};
+    Matrix C = {c, ldc, m, n, 0};
+    if (!handle)
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (!is_valid(A) || !is_valid(B) || !is_valid(C) || batch < 0 || !alpha || !beta)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (!simt_stream_is_alive(handle->stream) || simt_get_error(0) >= cudaErrorIllegalAddress)
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    for (int i = 0; i < batch && m && n; i++) {
+        A.data = a + i * stride_a;
+        B.data = b + i * stride_b;
+        C.data = c + i * stride_c;
+        if ((k && (!is_there(A) || !is_there(B))) || !is_there(C)) {
+            simt_set_error(cudaErrorIllegalAddress);
+            return CUBLAS_STATUS_EXECUTION_FAILED;
+        }
+        multiply(*alpha, A, B, k, *beta, C, c + i * stride_c);
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t op_a,
+                              cublasOperation_t op_b, int m, int n, int k, const float *alpha,
+                              const float *a, int lda, const float *b, int ldb, const float *beta,
+                              float *c, int ldc)
+{
+    return cublasSgemmStridedBatched(handle, op_a, op_b, m, n, k, alpha, a, lda, 0, b, ldb, 0,
+                                     beta, c, ldc, 0, 1);
+}

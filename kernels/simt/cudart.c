@@ -1,0 +1,263 @@
+// The CUDA runtime, as far as this project calls it: the same names, the same error codes.
+// Work is done at once, in the order in which it was asked for. That is a correct execution of
+// any streams, and hides mistakes with streams: only a GPU can show those.
+
+#include "include/cuda_runtime_api.h"
+#include "simt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// --- errors ----------------------------------------------------------------------------------
+
+static int latest, fatal; // after a fatal one, every call fails, as on a GPU
+
+void simt_set_error(int code)
+{
+    latest = code;
+    if (code >= cudaErrorIllegalAddress && !fatal)
+        fatal = code;
+}
+
+int simt_get_error(int forget)
+{
+    int code = fatal ? fatal : latest;
+    if (forget)
+        latest = 0;
+    return code;
+}
+
+void simt_reset_error(void)
+{
+    latest = fatal = 0;
+}
+
+static cudaError_t answer(int code)
+{
+    code = fatal ? fatal : code;
+    if (code)
+        latest = code;
+    return (cudaError_t)code;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    return (cudaError_t)simt_get_error(1);
+}
+
+cudaError_t cudaPeekAtLastError(void)
+{
+    return (cudaError_t)simt_get_error(0);
+}
+
+static const struct {
+    cudaError_t code;
+    const char *name, *text;
+} error_text[] = {
+    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
+    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration",
+     "invalid configuration argument"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection",
+     "invalid copy direction for memcpy"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
+     "an illegal memory access was encountered"},
+    {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout",
+     "the launch timed out and was terminated"},
+    {cudaErrorHardwareStackError, "cudaErrorHardwareStackError", "hardware stack error"},
+    {cudaErrorMisalignedAddress, "cudaErrorMisalignedAddress", "misaligned address"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+};
+
+static const char *error_string(cudaError_t code, int name)
+{
+    for (size_t i = 0; i < sizeof error_text / sizeof error_text[0]; i++)
+        if (error_text[i].code == code)
+            return name ? error_text[i].name : error_text[i].text;
+    return "unrecognized error code";
+}
+
+const char *cudaGetErrorString(cudaError_t code) { return error_string(code, 0); }
+const char *cudaGetErrorName(cudaError_t code) { return error_string(code, 1); }
+
+// --- memory ----------------------------------------------------------------------------------
+
+cudaError_t cudaMalloc(void **p, size_t bytes)
+{
+    if (!p || fatal)
+        return answer(cudaErrorInvalidValue);
+    *p = bytes ? simt_malloc(bytes, __builtin_return_address(0)) : NULL;
+    return answer(*p || !bytes ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaFree(void *p)
+{
+    return answer(simt_free(p) ? cudaErrorInvalidValue : cudaSuccess);
+}
+
+cudaError_t cudaMallocHost(void **p, size_t bytes)
+{
+    *p = malloc(bytes ? bytes : 1);
+    return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+    free(p);
+    return answer(cudaSuccess);
+}
+
+// A pointer may be used as what `device` says it is.
+static int right_side(const void *p, size_t bytes, int device)
+{
+    return device ? simt_range_is_allocated(p, bytes) : !simt_is_device(p);
+}
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+{
+    int to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+    int from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+    if (kind > cudaMemcpyDefault)
+        return answer(cudaErrorInvalidMemcpyDirection);
+    if (bytes == 0 || fatal)
+        return answer(cudaSuccess);
+    if (kind == cudaMemcpyDefault) {
+        to_device = simt_is_device(to);
+        from_device = simt_is_device(from);
+    }
+    if (!right_side(to, bytes, to_device) || !right_side(from, bytes, from_device))
+        return answer(cudaErrorInvalidValue);
+    memmove(to, from, bytes);
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaMemset(void *p, int value, size_t bytes)
+{
+    if (bytes && !simt_range_is_allocated(p, bytes))
+        return answer(cudaErrorInvalidValue);
+    if (bytes)
+        memset(p, value, bytes);
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream)
+{
+    return simt_stream_is_alive(stream) ? cudaMemcpy(to, from, bytes, kind)
+                                        : answer(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream)
+{
+    return simt_stream_is_alive(stream) ? cudaMemset(p, value, bytes)
+                                        : answer(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch,
+                         size_t width, size_t height, enum cudaMemcpyKind kind)
+{
+    if (width > to_pitch || width > from_pitch)
+        return answer(cudaErrorInvalidValue);
+    for (size_t i = 0; i < height; i++) {
+        cudaError_t code = cudaMemcpy((char *)to + i * to_pitch,
+                                      (const char *)from + i * from_pitch, width, kind);
+        if (code)
+            return code;
+    }
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
+{
+    *available = simt_memory_free();
+    *total = simt_memory_total();
+    return answer(cudaSuccess);
+}
+
+// --- the device ------------------------------------------------------------------------------
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    *count = 1;
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    return answer(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetDevice(int *device)
+{
+    *device = 0;
+    return answer(cudaSuccess);
+}
+
+// A device in the likeness of an H100, apart from its memory.
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
+{
+    if (device != 0)
+        return answer(cudaErrorInvalidDevice);
+    *p = (struct cudaDeviceProp){
+        .name = "SIMT emulator", .totalGlobalMem = simt_memory_total(), .major = 9, .minor = 0,
+        .sharedMemPerBlock = 48 << 10, .sharedMemPerBlockOptin = 227 << 10, .warpSize = 32,
+        .maxThreadsPerBlock = 1024, .multiProcessorCount = 132, .l2CacheSize = 50 << 20,
+        .maxThreadsDim = {1024, 1024, 64}, .maxGridSize = {2147483647, 65535, 65535}};
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    return (cudaError_t)simt_get_error(0);
+}
+
+cudaError_t cudaDeviceReset(void)
+{
+    simt_free_all();
+    simt_reset_error();
+    return cudaSuccess;
+}
+
+// --- functions -------------------------------------------------------------------------------
+
+enum { FUNCTIONS = 512 };
+static struct {
+    const void *kernel;
+    size_t bytes;
+} limit[FUNCTIONS];
+
+static size_t *limit_of(const void *kernel)
+{
+    size_t i = ((size_t)kernel >> 4) % FUNCTIONS;
+    for (int tries = 0; tries < FUNCTIONS && limit[i].kernel && limit[i].kernel != kernel; tries++)
+        i = (i + 1) % FUNCTIONS;
+    if (limit[i].kernel != kernel)
+        limit[i].bytes = 48 << 10;
+    limit[i].kernel = kernel;
+    return &limit[i].bytes;
+}
+
+size_t simt_shared_limit(const void *kernel)
+{
+    return *limit_of(kernel);
+}
+
+void simt_set_shared_limit(const void *kernel, size_t bytes)
+{
+    *limit_of(kernel) = bytes;
+}
+
+cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
+{
+    if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout)
+        return answer(cudaSuccess);
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > 227 << 10)
+        return answer(cudaErrorInvalidValue);
+    simt_set_shared_limit(kernel, (size_t)value);
+    return answer(cudaSuccess);
+}

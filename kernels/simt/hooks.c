@@ -1,0 +1,208 @@
+// Where memory accesses come from. The compiler puts a call in front of every load and store
+// (-fsanitize=thread) and at the start of every basic block (-fsanitize-coverage=trace-pc). Its
+// own library would look for races between OS threads; we answer the calls ourselves.
+
+#include "inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool simt_counted;
+
+// --- is this access allowed? -----------------------------------------------------------------
+
+static const char *const verb[] = {"reads", "writes", "updates"};
+
+static void refuse_bounds(Thread *t, uintptr_t a, int size, int how, bool shared, uintptr_t pc)
+{
+    char place[256];
+    if (shared)
+        describe_shared(place, sizeof place, t->worker, a);
+    else
+        describe_global(place, sizeof place, a);
+    report(ERROR_ADDRESS, shared ? "OUT OF BOUNDS in shared memory" : "OUT OF BOUNDS", t, pc,
+           "it %s %d bytes at %s", verb[how], size, place);
+    thread_gives_up(t->worker);
+}
+
+static void refuse_alignment(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
+{
+    report(ERROR_MISALIGNED, "MISALIGNED", t, pc,
+           "it %s %d bytes at an address that is %d more than a multiple of %d: a GPU reads %d "
+           "bytes at once only at multiples of %d", verb[how], size, (int)(a % (unsigned)size),
+           size, size, size);
+    thread_gives_up(t->worker);
+}
+
+// Neither global nor shared: this thread's own variables, or constants of the program.
+static void check_local(Thread *t, uintptr_t a, int how, uintptr_t pc)
+{
+    uintptr_t stack = (uintptr_t)t->worker->stacks + (uintptr_t)t->index * STACK_BYTES;
+    if (a - stack < STACK_BYTES || in_program(a) ||
+        a - (uintptr_t)launch.kernel.args < launch.kernel.args_bytes)
+        return;
+    bool others = a - (uintptr_t)t->worker->stacks < (uintptr_t)MAX_THREADS * STACK_BYTES;
+    if (a < 4096)
+        report(ERROR_ADDRESS, "NULL POINTER", t, pc, "it %s at address %lu", verb[how],
+               (unsigned long)a);
+    else if (others)
+        report(ERROR_ADDRESS, "NOT YOUR VARIABLE", t, pc,
+               "it %s a local variable of another thread: those lie in registers", verb[how]);
+    else
+        report(ERROR_ADDRESS, "HOST MEMORY", t, pc,
+               "it %s at %p, which is memory of the host: a kernel sees only what cudaMalloc gave",
+               verb[how], (void *)a);
+    thread_gives_up(t->worker);
+}
+
+// One of SIMT_LOAD_GLOBAL..., or -1 for a thread's own memory.
+int access_kind(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
+{
+    bool global = in_arena(a), shared = !global && shared_offset(t->worker, a) >= 0;
+    if (!global && !shared) {
+        check_local(t, a, how, pc);
+        return -1;
+    }
+    if (global ? !allocated(a, (size_t)size) : !shared_in_bounds(t->worker, a, (size_t)size))
+        refuse_bounds(t, a, size, how, shared, pc);
+    if (size <= 16 && (size & (size - 1)) == 0 && a % (unsigned)size)
+        refuse_alignment(t, a, size, how, pc);
+    return (shared ? SIMT_LOAD_SHARED : SIMT_LOAD_GLOBAL) + how;
+}
+
+void access_memory(uintptr_t a, int size, int how, uintptr_t pc)
+{
+    Worker *w = simt_worker;
+    if (!w || !w->current)
+        return;
+    Thread *t = w->current;
+    int kind = access_kind(t, a, size, how, pc);
+    if (kind < 0 || !simt_counted)
+        return;
+    race_access(t, a, size, kind, pc);
+    t->pc = pc;
+    t->address = a;
+    t->size = size;
+    t->kind = kind;
+    thread_waits(t, AT_ACCESS); // goes on with all lanes that do the same
+}
+
+void simt_touch(const void *p, int size, int how, const void *pc)
+{
+    access_memory((uintptr_t)p, size, how, (uintptr_t)pc);
+}
+
+int simt_exchange(void *p, void *old, const void *next, size_t bytes)
+{
+    uint64_t value8;
+    uint32_t value4;
+    uint16_t value2;
+    switch (bytes) {
+    case 2:
+        memcpy(&value2, next, 2);
+        return atomic_compare_exchange_strong((_Atomic uint16_t *)p, (uint16_t *)old, value2);
+    case 4:
+        memcpy(&value4, next, 4);
+        return atomic_compare_exchange_strong((_Atomic uint32_t *)p, (uint32_t *)old, value4);
+    case 8:
+        memcpy(&value8, next, 8);
+        return atomic_compare_exchange_strong((_Atomic uint64_t *)p, (uint64_t *)old, value8);
+    default:
+        abort();
+    }
+}
+
+// --- the compiler's calls --------------------------------------------------------------------
+
+void __tsan_init(void);
+void __tsan_func_entry(void *pc);
+void __tsan_func_exit(void);
+void __tsan_vptr_update(void **at, void *value);
+void __tsan_vptr_read(void **at);
+void __tsan_read_range(void *p, unsigned long size);
+void __tsan_write_range(void *p, unsigned long size);
+void __sanitizer_cov_trace_pc(void);
+void __ubsan_handle_out_of_bounds(void *data, void *index);
+
+// Runs before main in every program with a kernel compiled this way.
+void __tsan_init(void)
+{
+    simt_counted = true;
+}
+
+void __tsan_func_entry(void *pc) { (void)pc; }
+void __tsan_func_exit(void) {}
+void __tsan_vptr_update(void **at, void *value) { (void)at, (void)value; }
+void __tsan_vptr_read(void **at) { (void)at; }
+
+#define HOOK(name, size, how)                                     \
+    void name(void *p);                                           \
+    void name(void *p) { access_memory((uintptr_t)p, size, how, CALLER); }
+#define HOOKS(size)                                               \
+    HOOK(__tsan_read##size, size, SIMT_READ)                      \
+    HOOK(__tsan_write##size, size, SIMT_WRITE)                    \
+    HOOK(__tsan_unaligned_read##size, size, SIMT_READ)            \
+    HOOK(__tsan_unaligned_write##size, size, SIMT_WRITE)
+HOOKS(1)
+HOOKS(2)
+HOOKS(4)
+HOOKS(8)
+HOOKS(16)
+
+// A struct: in pieces of at most 16 bytes, as a GPU does it.
+static void access_range(uintptr_t a, unsigned long size, int how, uintptr_t pc)
+{
+    for (unsigned long done = 0, piece; done < size; done += piece) {
+        for (piece = 16; piece > size - done || (a + done) % piece;)
+            piece /= 2;
+        access_memory(a + done, (int)piece, how, pc);
+    }
+}
+
+void __tsan_read_range(void *p, unsigned long size)
+{
+    access_range((uintptr_t)p, size, SIMT_READ, CALLER);
+}
+
+void __tsan_write_range(void *p, unsigned long size)
+{
+    access_range((uintptr_t)p, size, SIMT_WRITE, CALLER);
+}
+
+// A basic block begins: note it, for the way a lane took decides with whom it goes on.
+void __sanitizer_cov_trace_pc(void)
+{
+    Worker *w = simt_worker;
+    if (!w || !w->current)
+        return;
+    Thread *t = w->current;
+    t->path[t->path_length++] = CALLER;
+    t->path_hash = t->path_hash * 31 + CALLER;
+    if (++t->steps > settings.steps) {
+        t->pc = CALLER;
+        dump_waiting(w, ERROR_TIMEOUT, "NEVER ENDS");
+        thread_gives_up(w);
+    }
+    if (t->path_length == PATH) { // a long way without an access: let the others catch up
+        t->pc = CALLER;
+        t->kind = -1;
+        thread_waits(t, AT_ACCESS);
+    }
+}
+
+// -fsanitize=bounds-strict: an index beyond an array whose size the compiler knows. The report's
+// place comes from the compiler, too: `data` begins with a file name and a line.
+void __ubsan_handle_out_of_bounds(void *data, void *index)
+{
+    Worker *w = simt_worker;
+    struct { const char *file; unsigned line, column; } *place = data;
+    if (!w || !w->current) {
+        fprintf(stderr, "simt: %s:%u: index %ld is out of bounds\n", place->file, place->line,
+                (long)index);
+        return;
+    }
+    report(ERROR_ADDRESS, "OUT OF BOUNDS in an array", w->current, CALLER,
+           "index %ld is beyond the array's end, or below 0", (long)index);
+    thread_gives_up(w);
+}

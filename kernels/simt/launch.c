@@ -1,0 +1,229 @@
+// One kernel launch from beginning to end: a real device's limits, then the blocks handed out to
+// OS threads, then the counts of all of them added up.
+
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+Launch launch;
+__thread Worker *simt_worker;
+Settings settings;
+static simt_stats last;
+static Worker *workers[MAX_WORKERS];
+
+// --- settings --------------------------------------------------------------------------------
+
+static double number(const char *name, double otherwise)
+{
+    const char *text = getenv(name);
+    char *end;
+    double value = text ? strtod(text, &end) : otherwise;
+    if (text && (end == text || *end || !(value >= 0))) {
+        fprintf(stderr, "simt: %s: expected a number, got '%s'\n", name, text);
+        exit(2);
+    }
+    return value;
+}
+
+void settings_read(void)
+{
+    static bool known;
+    if (known)
+        return;
+    known = true;
+    const char *trace = getenv("SIMT_TRACE_WARP");
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    simt_set_threads((int)number("SIMT_THREADS", cores > 0 ? (double)cores : 1));
+    settings.cache = (size_t)number("SIMT_CACHE", 0);
+    settings.sites = number("SIMT_SITES", 0) > 0;
+    settings.table = number("SIMT_TABLE", 0) > 0;
+    settings.steps = (uint64_t)number("SIMT_STEPS", 2e8);
+    settings.patience = number("SIMT_SECONDS", 60);
+    settings.counts = getenv("SIMT_COUNTS");
+    settings.trace_block = settings.trace_warp = -1;
+    if (trace && sscanf(trace, "%ld,%ld", &settings.trace_block, &settings.trace_warp) != 2) {
+        fprintf(stderr, "simt: SIMT_TRACE_WARP: expected BLOCK,WARP, got '%s'\n", trace);
+        exit(2);
+    }
+    atexit(tables_exit);
+}
+
+void simt_set_threads(int threads)
+{
+    settings_read();
+    settings.threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
+}
+
+void simt_set_cache(size_t bytes)
+{
+    settings_read();
+    settings.cache = bytes;
+}
+
+// --- limits ----------------------------------------------------------------------------------
+
+static int refuse_launch(int code, const char *name, const char *why, double is, double limit)
+{
+    fprintf(stderr, "simt: LAUNCH REFUSED: kernel %s: %s: %.0f, at most %.0f\n", name, why, is,
+            limit);
+    return code;
+}
+
+// What a GPU of today allows: CUDA C++ Programming Guide, "Compute Capabilities".
+static int check_limits(const simt_kernel *k)
+{
+    const simt_dim g = k->grid, b = k->block;
+    const struct {
+        const char *why;
+        double is, limit;
+    } rule[] = {
+        {"threads in a block", (double)b.x * b.y * b.z, MAX_THREADS},
+        {"blockDim.x", b.x, 1024}, {"blockDim.y", b.y, 1024}, {"blockDim.z", b.z, 64},
+        {"gridDim.x", g.x, 2147483647}, {"gridDim.y", g.y, 65535}, {"gridDim.z", g.z, 65535},
+    };
+    for (size_t i = 0; i < sizeof rule / sizeof rule[0]; i++)
+        if (rule[i].is > rule[i].limit)
+            return refuse_launch(ERROR_CONFIGURATION, k->name, rule[i].why, rule[i].is,
+                                 rule[i].limit);
+    if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) {
+        fprintf(stderr, "simt: LAUNCH REFUSED: kernel %s: grid (%u,%u,%u) of blocks (%u,%u,%u): "
+                "no size may be 0\n", k->name, g.x, g.y, g.z, b.x, b.y, b.z);
+        return ERROR_CONFIGURATION;
+    }
+    if ((double)g.x * g.y * g.z > 4e9)
+        return refuse_launch(ERROR_CONFIGURATION, k->name, "blocks, here", 5e9, 4e9);
+    if (k->shared_bytes > simt_shared_limit(k->kernel))
+        return refuse_launch(ERROR_VALUE, k->name, "bytes of dynamic shared memory "
+                             "(cudaFuncSetAttribute allows up to 227 KiB)",
+                             (double)k->shared_bytes, (double)simt_shared_limit(k->kernel));
+    return 0;
+}
+
+// --- workers ---------------------------------------------------------------------------------
+
+static void *allocate(size_t n, size_t bytes)
+{
+    void *p = calloc(n, bytes);
+    if (!p) {
+        fprintf(stderr, "simt: out of memory\n");
+        exit(5);
+    }
+    return p;
+}
+
+static Worker *worker_new(int index)
+{
+    Worker *w = allocate(1, sizeof *w);
+    w->index = index;
+    w->thread = allocate(MAX_THREADS, sizeof *w->thread);
+    w->warp = allocate(MAX_WARPS, sizeof *w->warp);
+    w->stacks = reserve((size_t)MAX_THREADS * STACK_BYTES);
+    w->shared = reserve(MAX_SHARED + 4096);
+    async_worker(w);
+    return w;
+}
+
+// The lowest page of every stack is forbidden: a stack that grows into it stops (stop.c).
+static void guard_stacks(Worker *w)
+{
+    for (; w->guarded < launch.threads; w->guarded++)
+        mprotect(w->stacks + (size_t)w->guarded * STACK_BYTES, 4096, PROT_NONE);
+}
+
+static void *work(void *argument)
+{
+    Worker *w = argument;
+    unsigned block;
+    simt_worker = w;
+    w->statics = shared_find();
+    race_worker(w);
+    watch_worker(w, true);
+    while (!launch.stopped && (block = atomic_fetch_add(&launch.next, 1)) < launch.blocks) {
+        run_block(w, block);
+        cache_block_ends(w);
+    }
+    watch_worker(w, false);
+    simt_worker = NULL;
+    return NULL;
+}
+
+// Blocks are independent of each other, so any worker may take any block. The calling thread
+// is the first worker: a debugger sees the kernel where it was launched.
+static int run_blocks(void)
+{
+    pthread_t thread[MAX_WORKERS];
+    int n = (unsigned)settings.threads < launch.blocks ? settings.threads : (int)launch.blocks;
+    for (int i = 0; i < n; i++) {
+        workers[i] = workers[i] ? workers[i] : worker_new(i);
+        guard_stacks(workers[i]);
+        account_begin(workers[i]);
+    }
+    for (int i = 1; i < n; i++)
+        if (pthread_create(&thread[i], NULL, work, workers[i]) != 0)
+            n = i;
+    work(workers[0]);
+    for (int i = 1; i < n; i++)
+        pthread_join(thread[i], NULL);
+    return n;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void prepare(const simt_kernel *k)
+{
+    launch.kernel = *k;
+    launch.threads = (int)(k->block.x * k->block.y * k->block.z);
+    launch.warps = (launch.threads + LANES - 1) / LANES;
+    launch.blocks = k->grid.x * k->grid.y * k->grid.z;
+    launch.next = 0;
+    launch.stopped = 0;
+    launch.error = 0;
+    report_begin();
+    race_launch();
+    cache_begin(launch.blocks);
+    watch_begin();
+}
+
+int simt_launch(const simt_kernel *given, void *stream)
+{
+    simt_kernel named = *given, *k = &named;
+    named.name = kernel_name(given->kernel, given->name);
+    settings_read();
+    int code = simt_stream_is_alive(stream) ? simt_get_error(0) : ERROR_HANDLE;
+    if (code != ERROR_HANDLE && code < ERROR_ADDRESS)
+        code = check_limits(k);
+    if (code) {
+        simt_set_error(code);
+        return code;
+    }
+    double start = now();
+    prepare(k);
+    int n = run_blocks();
+    last = (simt_stats){.name = k->name, .grid = k->grid, .block = k->block,
+                        .shared_bytes = k->shared_bytes};
+    account_merge(workers, n, &last);
+    cache_end(&last);
+    last.seconds = now() - start;
+    sites_end(workers, n, k->name);
+    tables_launch(&last);
+    if (launch.error)
+        simt_set_error(launch.error);
+    return launch.error;
+}
+
+const simt_stats *simt_last(void)
+{
+    return &last;
+}

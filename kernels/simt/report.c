@@ -1,0 +1,77 @@
+// Saying what is wrong. A report is two lines: what happened, in which kernel, source line, block,
+// warp, lane; then why that is wrong, with the address and the other thread.
+//
+// Each source line is reported once for each sort of mistake: the same slip in a loop, done by
+// 256 threads, is one mistake.
+
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SHOWN = 8, KNOWN = 64 }; // reports a launch that are printed, that are told apart
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    const char *what;
+    const char *place;
+} known[KNOWN];
+static int known_count;
+
+void report_begin(void)
+{
+    known_count = 0;
+}
+
+static bool is_new(const char *what, const char *place)
+{
+    for (int i = 0; i < known_count; i++)
+        if (strcmp(known[i].what, what) == 0 && known[i].place == place)
+            return false;
+    if (known_count == KNOWN)
+        return false;
+    known[known_count].what = what;
+    known[known_count++].place = place;
+    return true;
+}
+
+static void print_thread(const Thread *t)
+{
+    const Worker *w = t->worker;
+    fprintf(stderr, ", block (%u,%u,%u), thread (%u,%u,%u) = warp %d lane %d", w->at.x, w->at.y,
+            w->at.z, t->at.x, t->at.y, t->at.z, t->warp->index, t->lane);
+}
+
+// The codes after which a real GPU takes no more work from this program.
+static bool kills(int code)
+{
+    return code == ERROR_ADDRESS || code == ERROR_MISALIGNED || code == ERROR_STACK ||
+           code == ERROR_TIMEOUT;
+}
+
+void report(int code, const char *what, const Thread *t, uintptr_t pc, const char *format, ...)
+{
+    const char *place = where(pc);
+    pthread_mutex_lock(&lock);
+    if (t)
+        t->worker->stats.reports++;
+    if (is_new(what, place) && known_count <= SHOWN) {
+        va_list values;
+        fprintf(stderr, "simt: %s at %s, kernel %s", what, place, launch.kernel.name);
+        if (t)
+            print_thread(t);
+        fprintf(stderr, "\n      ");
+        va_start(values, format);
+        vfprintf(stderr, format, values);
+        va_end(values);
+        fprintf(stderr, "\n");
+    }
+    int none = 0;
+    atomic_compare_exchange_strong(&launch.error, &none, code);
+    if (kills(code))
+        launch.stopped = 1;
+    pthread_mutex_unlock(&lock);
+}

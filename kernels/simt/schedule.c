@@ -1,0 +1,343 @@
+// How a block runs. Each lane of a warp runs until it has to wait: for the memory, for its warp,
+// for its block. Then the scheduler decides who may go on:
+//
+//   access        the lanes at the same instruction, which came the same way, go on together:
+//                 one request to the memory. This is what lockstep means.
+//   collective    when every live lane of the mask is there
+//   barrier       when every live thread of the block is there
+//
+// Nobody can go on, but somebody waits: the kernel hangs, and we say who waits where.
+
+#include "inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void enter(Thread *t, State state)
+{
+    t->warp->in[t->state] &= ~bit_of(t);
+    t->warp->in[state] |= bit_of(t);
+    t->state = state;
+}
+
+// The next lane of the queue runs straight after this one: half as many switches as a return
+// to the scheduler would cost.
+void thread_waits(Thread *t, State state)
+{
+    Worker *w = t->worker;
+    enter(t, state);
+    if (w->next < w->queued && !atomic_load_explicit(&launch.stopped, memory_order_relaxed)) {
+        w->current = w->queue[w->next++];
+        fiber_switch(&t->fiber, w->current->fiber);
+    } else {
+        w->current = NULL;
+        fiber_switch(&t->fiber, w->scheduler);
+    }
+}
+
+static void thread_main(void)
+{
+    Thread *t = simt_worker->current;
+    launch.kernel.body(launch.kernel.args);
+    async_thread_ends(t);
+    thread_waits(t, RETURNED);
+    abort(); // nobody wakes a thread that has returned
+}
+
+_Noreturn void thread_gives_up(Worker *w)
+{
+    Fiber nowhere;
+    w->current = NULL;
+    fiber_switch(&nowhere, w->scheduler);
+    abort();
+}
+
+static void run_lanes(Worker *w, Warp *p)
+{
+    w->queued = 0;
+    for (uint32_t m = p->in[RUNS]; m; m &= m - 1)
+        w->queue[w->queued++] = p->lane[__builtin_ctz(m)];
+    w->next = 1;
+    w->current = w->queue[0];
+    fiber_switch(&w->scheduler, w->queue[0]->fiber);
+}
+
+// Lanes that met go on side by side, whichever way each of them came.
+static void wake(Warp *p, uint32_t mask)
+{
+    for (uint32_t m = mask; m; m &= m - 1) {
+        Thread *t = p->lane[__builtin_ctz(m)];
+        t->path_length = t->path_next = 0;
+        t->path_hash = 0;
+        enter(t, RUNS);
+    }
+}
+
+// --- collectives -----------------------------------------------------------------------------
+
+// The lanes that wait for the same meeting as t. __syncwarp may be in several branches of an
+// if; everything else must be one and the same call.
+static uint32_t same_meeting(const Warp *p, const Thread *t)
+{
+    uint32_t same = 0;
+    for (uint32_t m = p->in[AT_COLLECTIVE] & t->mask; m; m &= m - 1) {
+        const Thread *other = p->lane[__builtin_ctz(m)];
+        if (other->meeting == t->meeting && other->mask == t->mask &&
+            (other->line == t->line || t->meeting == SYNCWARP))
+            same |= bit_of(other);
+    }
+    return same;
+}
+
+static void count_meeting(Worker *w, Warp *p, const Thread *t, uint32_t lanes)
+{
+    simt_stats *s = &w->stats;
+    uint64_t *counter[] = {&s->syncwarps, &s->shuffles, &s->shuffles, &s->mmas, &s->ldmatrices};
+    ++*counter[t->meeting];
+    // Only __syncwarp orders memory, and only between the lanes that took part (race.c).
+    if (t->meeting == SYNCWARP && lanes == live_lanes(p))
+        p->clock[p->index]++;
+}
+
+// Lets every complete meeting take place; true if there was one.
+static bool meet(Worker *w, Warp *p)
+{
+    bool any = false;
+    for (uint32_t left = p->in[AT_COLLECTIVE]; left;) {
+        const Thread *t = p->lane[__builtin_ctz(left)];
+        uint32_t there = same_meeting(p, t), needed = t->mask & live_lanes(p);
+        left &= ~bit_of(t);
+        if (there != needed)
+            continue;
+        for (uint32_t m = there; m; m &= m - 1) {
+            int lane = __builtin_ctz(m);
+            memcpy(p->deposit[lane], p->lane[lane]->deposit, DEPOSIT);
+        }
+        count_meeting(w, p, t, there);
+        wake(p, there);
+        left &= ~there;
+        any = true;
+    }
+    return any;
+}
+
+// --- memory, in lockstep ---------------------------------------------------------------------
+
+// Lanes that parted at an `if` meet again behind it. Where that is, the addresses of the basic
+// blocks tell, as compilers keep them in the source's order: the lanes that are furthest behind
+// go first, block by block, until one of them stands before its access.
+static uint32_t furthest_behind(const Warp *p)
+{
+    for (;;) {
+        uintptr_t lowest = UINTPTR_MAX;
+        uint32_t group = 0;
+        bool arrived = false;
+        for (uint32_t m = p->in[AT_ACCESS]; m; m &= m - 1) {
+            const Thread *t = p->lane[__builtin_ctz(m)];
+            bool at_end = t->path_next == t->path_length;
+            // One instruction can copy, that is load and then store: the kind breaks the tie. It
+            // is -1 for a lane whose path is full, which must not tie with a path entry either.
+            uintptr_t here = at_end ? t->pc * 8 + (uintptr_t)(t->kind + 2)
+                                    : t->path[t->path_next] * 8;
+            if (here < lowest) {
+                lowest = here;
+                group = 0;
+                arrived = at_end;
+            }
+            if (here == lowest)
+                group |= bit_of(t);
+        }
+        if (arrived)
+            return group;
+        for (uint32_t m = group; m; m &= m - 1)
+            p->lane[__builtin_ctz(m)]->path_next++;
+    }
+}
+
+// The lanes whose accesses are one instruction.
+static uint32_t together(const Warp *p)
+{
+    uint32_t waiting = p->in[AT_ACCESS];
+    const Thread *first = p->lane[__builtin_ctz(waiting)];
+    for (uint32_t m = waiting; m; m &= m - 1) {
+        const Thread *t = p->lane[__builtin_ctz(m)];
+        if (t->pc != first->pc || t->kind != first->kind || t->path_hash != first->path_hash)
+            return furthest_behind(p);
+    }
+    return waiting;
+}
+
+static void serve_memory(Worker *w, Warp *p)
+{
+    uintptr_t address[LANES];
+    uint32_t group = together(p);
+    const Thread *first = p->lane[__builtin_ctz(group)];
+    for (uint32_t m = group; m; m &= m - 1)
+        address[__builtin_ctz(m)] = p->lane[__builtin_ctz(m)]->address;
+    if (first->kind >= 0) {
+        account_request(w, p, first, group, address);
+        w->stats.partial += group != p->all;
+    }
+    wake(p, group);
+}
+
+// Runs a warp until all its threads wait for the block, or have returned.
+static void run_warp(Worker *w, Warp *p)
+{
+    while (!atomic_load_explicit(&launch.stopped, memory_order_relaxed)) {
+        if (p->in[RUNS])
+            run_lanes(w, p);
+        else if (p->in[AT_COLLECTIVE] && meet(w, p))
+            continue;
+        else if (p->in[AT_ACCESS])
+            serve_memory(w, p);
+        else
+            return;
+        if (atomic_load_explicit(&w->stop, memory_order_relaxed) && !launch.stopped)
+            dump_waiting(w, ERROR_TIMEOUT, "NEVER ENDS");
+    }
+}
+
+// --- barriers --------------------------------------------------------------------------------
+
+// Everything that the threads at a barrier did before it happened before what they do after it.
+static void join_clocks(Worker *w, const uint32_t *at)
+{
+    uint32_t joined[MAX_WARPS] = {0};
+    for (int i = 0; i < launch.warps; i++)
+        if (at[i])
+            clock_join(joined, w->warp[i].clock);
+    for (int i = 0; i < launch.warps; i++)
+        if (at[i]) {
+            clock_join(w->warp[i].clock, joined);
+            w->warp[i].clock[i]++;
+        }
+}
+
+static void check_barrier(const Worker *w, const Thread *one, const Thread *other, int live)
+{
+    if (other->line != one->line)
+        report(ERROR_LAUNCH, "DIVERGENT __syncthreads", other, other->wait_pc,
+               "thread %d waits here while thread %d waits in line %d: all threads of a block "
+               "must come to the same __syncthreads()", other->index, one->index, one->line);
+    if (live < launch.threads)
+        for (int i = 0; i < launch.threads; i++)
+            if (w->thread[i].state == RETURNED) {
+                report(ERROR_LAUNCH, "MISSING __syncthreads", &w->thread[i], one->wait_pc,
+                       "%d of %d threads returned before this __syncthreads(), thread %d the "
+                       "first: every thread of the block must reach it", launch.threads - live,
+                       launch.threads, i);
+                return;
+            }
+}
+
+// Opens barrier `id` if everybody is there. Barrier 0 is __syncthreads, for all live threads;
+// the others say themselves how many they wait for.
+static bool open_barrier(Worker *w, int id)
+{
+    uint32_t at[MAX_WARPS] = {0};
+    int count = 0, live = 0, needed = 0;
+    const Thread *one = NULL, *other = NULL;
+    for (int i = 0; i < launch.warps; i++) {
+        Warp *p = &w->warp[i];
+        live += __builtin_popcount(live_lanes(p));
+        for (uint32_t m = p->in[AT_BARRIER]; m; m &= m - 1) {
+            const Thread *t = p->lane[__builtin_ctz(m)];
+            if (t->barrier != id)
+                continue;
+            at[i] |= bit_of(t);
+            count++;
+            one = one ? one : t;
+            other = !other || t->line != one->line ? t : other;
+            needed = t->barrier_threads;
+        }
+    }
+    if (!count || count < (needed ? needed : live))
+        return false;
+    if (id == 0)
+        check_barrier(w, one, other, live);
+    join_clocks(w, at);
+    for (int i = 0; i < launch.warps; i++)
+        wake(&w->warp[i], at[i]);
+    w->stats.barriers++;
+    return true;
+}
+
+static bool open_barriers(Worker *w)
+{
+    bool any = false;
+    for (int id = 0; id < 16; id++)
+        any |= open_barrier(w, id);
+    return any;
+}
+
+// --- blocks ----------------------------------------------------------------------------------
+
+static void place_threads(Worker *w)
+{
+    simt_dim size = launch.kernel.block;
+    for (int i = 0; i < launch.warps; i++) {
+        memset(&w->warp[i], 0, sizeof w->warp[i]);
+        w->warp[i].index = i;
+        w->warp[i].clock[i] = 1;
+    }
+    for (int i = 0; i < launch.threads; i++) {
+        Thread *t = &w->thread[i];
+        unsigned u = (unsigned)i;
+        Copy *copies = t->copies;
+        int room = t->copy_room;
+        memset(t, 0, sizeof *t);
+        t->copies = copies;
+        t->copy_room = room;
+        t->worker = w;
+        t->warp = &w->warp[i / LANES];
+        t->index = i;
+        t->lane = i % LANES;
+        t->at = (simt_dim){u % size.x, u / size.x % size.y, u / size.x / size.y};
+        t->warp->lane[t->lane] = t;
+        t->warp->all |= bit_of(t);
+        t->warp->in[RUNS] |= bit_of(t);
+        // Stacks that all began at the same place in their page would fight for the same
+        // corner of the cache.
+        t->fiber = fiber_new(w->stacks + (size_t)STACK_BYTES * (u + 1) - u % 31 * 64, thread_main);
+    }
+}
+
+static bool all_returned(const Worker *w)
+{
+    for (int i = 0; i < launch.warps; i++)
+        if (live_lanes(&w->warp[i]))
+            return false;
+    return true;
+}
+
+static void wake_spinning(Worker *w)
+{
+    for (int i = 0; i < launch.warps; i++)
+        wake(&w->warp[i], w->warp[i].in[AT_MBARRIER]);
+}
+
+void run_block(Worker *w, unsigned block)
+{
+    simt_dim grid = launch.kernel.grid;
+    w->block = block;
+    w->at = (simt_dim){block % grid.x, block / grid.x % grid.y, block / grid.x / grid.y};
+    shared_begin(w);
+    race_block(w);
+    async_block(w);
+    place_threads(w);
+    while (!all_returned(w) && !launch.stopped) {
+        uint64_t before = w->progress;
+        for (int i = 0; i < launch.warps; i++)
+            run_warp(w, &w->warp[i]);
+        if (launch.stopped || all_returned(w))
+            break;
+        bool moved = open_barriers(w) || w->progress != before || async_lands(w);
+        if (moved)
+            wake_spinning(w);
+        else
+            dump_waiting(w, ERROR_TIMEOUT, "DEADLOCK");
+    }
+    w->current = NULL;
+    atomic_fetch_add(&w->beat, 1);
+}

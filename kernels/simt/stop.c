@@ -1,0 +1,213 @@
+// Kernels that do not come to an end, and kernels that touch memory which is not there.
+//
+//   nobody can go on              the scheduler calls dump_waiting: who waits where
+//   a block takes for ever        a watching OS thread asks the worker to stop; a signal makes it
+//   a bad address, a full stack   the processor's own trap, SIGSEGV
+
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+// --- who waits where -------------------------------------------------------------------------
+
+static const char *const meeting_name[] = {"__syncwarp", "a shuffle", "a vote", "mma", "ldmatrix"};
+
+static bool same_wait(const Thread *a, const Thread *b)
+{
+    if (a->state != b->state || a->state == RETURNED)
+        return a->state == b->state;
+    if (a->state == RUNS || a->state == AT_ACCESS)
+        return a->pc == b->pc;
+    return a->line == b->line && a->mask == b->mask;
+}
+
+static int tell(char *out, size_t room, const Thread *t, int from, int to)
+{
+    char who[48];
+    snprintf(who, sizeof who, from == to ? "thread %d" : "threads %d-%d", from, to);
+    switch (t->state) {
+    case RETURNED:
+        return snprintf(out, room, "\n      %s: returned from the kernel", who);
+    case AT_BARRIER:
+        return snprintf(out, room, "\n      %s: at %s in %s", who,
+                        t->barrier ? "a named barrier" : "__syncthreads()", where(t->wait_pc));
+    case AT_COLLECTIVE:
+        return snprintf(out, room, "\n      %s: at %s in %s, waiting for lanes %08x", who,
+                        meeting_name[t->meeting], where(t->wait_pc), t->mask);
+    case AT_MBARRIER:
+        return snprintf(out, room, "\n      %s: at an mbarrier in %s", who, where(t->wait_pc));
+    case AT_ACCESS:
+        return snprintf(out, room, "\n      %s: between memory accesses, at %s", who,
+                        where(t->pc));
+    default:
+        return snprintf(out, room, "\n      %s: still running, at %s", who, where(t->pc));
+    }
+}
+
+// Of all the places where threads wait, the one to name first: a collective whose lanes do not
+// all come says more than the barrier at which the others wait for them.
+static uintptr_t telling_place(const Worker *w)
+{
+    static const State order[] = {AT_COLLECTIVE, AT_MBARRIER, AT_ACCESS, RUNS, AT_BARRIER};
+    for (size_t k = 0; k < sizeof order / sizeof order[0]; k++)
+        for (int i = 0; i < launch.threads; i++)
+            if (w->thread[i].state == order[k])
+                return order[k] == AT_ACCESS || order[k] == RUNS ? w->thread[i].pc
+                                                                 : w->thread[i].wait_pc;
+    return 0;
+}
+
+// Neighbours in the same place share a line: "threads 16-31: at __syncthreads() in sum.cu:9".
+void dump_waiting(Worker *w, int code, const char *what)
+{
+    char text[4096] = "";
+    size_t length = 0;
+    bool hangs = strcmp(what, "DEADLOCK") == 0;
+    for (int i = 0, last; i < launch.threads && length < sizeof text - 512; i = last + 1) {
+        const Thread *t = &w->thread[i];
+        for (last = i; last + 1 < launch.threads && same_wait(t, &w->thread[last + 1]);)
+            last++;
+        length += (size_t)tell(text + length, sizeof text - length, t, i, last);
+    }
+    w->stats.reports++;
+    report(code, what, NULL, telling_place(w), "block (%u,%u,%u): %s:%s", w->at.x, w->at.y,
+           w->at.z, hangs ? "no thread can go on" : "it was stopped while its threads were", text);
+}
+
+// --- traps -----------------------------------------------------------------------------------
+
+// Whose stack has its forbidden page at a? -1: nobody's.
+static int overflowed(const Worker *w, uintptr_t a)
+{
+    uintptr_t offset = a - (uintptr_t)w->stacks;
+    if (offset >= (uintptr_t)MAX_THREADS * STACK_BYTES || offset % STACK_BYTES >= 4096)
+        return -1;
+    return (int)(offset / STACK_BYTES);
+}
+
+static uintptr_t interrupted_at(void *context)
+{
+#if defined(__x86_64__)
+    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] + 1;
+#elif defined(__aarch64__)
+    return (uintptr_t)((ucontext_t *)context)->uc_mcontext.pc + 1;
+#else
+    (void)context;
+    return 0;
+#endif
+}
+
+static void on_trap(int number, siginfo_t *info, void *context)
+{
+    Worker *w = simt_worker;
+    uintptr_t a = (uintptr_t)info->si_addr, pc = interrupted_at(context);
+    if (!w || !w->current) { // not a kernel's fault: die as any program would
+        signal(number, SIG_DFL);
+        return;
+    }
+    const Thread *t = w->current; // its own code, rather than what that had called
+    if (t->path_length)
+        pc = t->path[t->path_length - 1];
+    if (overflowed(w, a) >= 0)
+        report(ERROR_STACK, "STACK OVERFLOW", t, pc,
+               "stack overflow of thread %d: its local variables and calls need more than %d KiB",
+               t->index, STACK_BYTES / 1024);
+    else
+        report(ERROR_ADDRESS, "BAD ADDRESS", t, pc,
+               "address 0x%lx is no memory at all: a null pointer, or an index gone wild",
+               (unsigned long)a);
+    thread_gives_up(w);
+}
+
+// --- patience --------------------------------------------------------------------------------
+
+static Worker *watched[MAX_WORKERS];
+
+// Sent to a worker whose kernel calls nothing of ours: it stops where it is.
+static void on_alarm(int number, siginfo_t *info, void *context)
+{
+    Worker *w = simt_worker;
+    (void)number;
+    (void)info;
+    if (!w || !w->current)
+        return;
+    Thread *t = w->current;
+    report(ERROR_TIMEOUT, "NEVER ENDS", t, interrupted_at(context),
+           "the block has run for %.0f seconds, and this thread still runs (SIMT_SECONDS)",
+           settings.patience);
+    thread_gives_up(w);
+}
+
+static void *watch(void *unused)
+{
+    unsigned long long beat[MAX_WORKERS] = {0};
+    double waited[MAX_WORKERS] = {0};
+    (void)unused;
+    for (;;) {
+        usleep(100000);
+        for (int i = 0; i < MAX_WORKERS; i++) {
+            Worker *w = watched[i];
+            if (!w || !w->busy || w->beat != beat[i]) {
+                waited[i] = 0;
+                beat[i] = w ? w->beat : 0;
+                continue;
+            }
+            waited[i] += 0.1;
+            if (waited[i] > settings.patience)
+                w->stop = 1; // the scheduler looks at it
+            if (waited[i] > settings.patience + 1 && w->busy && w->stop) {
+                pthread_t thread;
+                memcpy(&thread, &w->os_thread, sizeof thread);
+                pthread_kill(thread, SIGUSR2);
+                waited[i] = settings.patience;
+            }
+        }
+    }
+    return NULL;
+}
+
+void watch_worker(Worker *w, bool busy)
+{
+    static __thread char *spare; // a trap on a full stack needs another one to be handled on
+    if (!spare) {
+        stack_t stack = {.ss_size = 64 << 10};
+        spare = stack.ss_sp = malloc(stack.ss_size);
+        sigaltstack(&stack, NULL);
+    }
+    pthread_t self = pthread_self();
+    memcpy(&w->os_thread, &self, sizeof self);
+    watched[w->index] = w;
+    w->stop = 0;
+    w->busy = busy;
+    if (!busy && w->index > 0) { // the OS thread is about to end
+        stack_t none = {.ss_flags = SS_DISABLE};
+        sigaltstack(&none, NULL);
+        free(spare);
+        spare = NULL;
+    }
+}
+
+void watch_begin(void)
+{
+    static bool begun;
+    if (begun)
+        return;
+    begun = true;
+    struct sigaction action = {.sa_sigaction = on_trap,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
+    action.sa_sigaction = on_alarm;
+    sigaction(SIGUSR2, &action, NULL);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, watch, NULL) == 0)
+        pthread_detach(thread);
+}

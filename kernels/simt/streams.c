@@ -1,0 +1,126 @@
+// Streams and events of the emulated CUDA runtime. All work is done at once, so that a stream
+// is only a name, and an event a time. Names are checked all the same: a stream that was destroyed
+// is refused, as on a GPU.
+
+#include "include/cuda_runtime_api.h"
+#include "simt.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+// The answer of every call: an error that has killed a kernel goes before its own.
+static cudaError_t answer(int code)
+{
+    int before = simt_get_error(0);
+    if (before >= cudaErrorIllegalAddress)
+        return (cudaError_t)before;
+    if (code)
+        simt_set_error(code);
+    return (cudaError_t)code;
+}
+
+// --- streams and events ----------------------------------------------------------------------
+
+enum { STREAMS = 64 };
+struct CUstream_st {
+    int alive;
+};
+static struct CUstream_st streams[STREAMS];
+
+struct CUevent_st {
+    struct timespec at;
+    int recorded;
+};
+
+// NULL, and NVIDIA's two names for "the default stream", are always there.
+int simt_stream_is_alive(void *stream)
+{
+    struct CUstream_st *s = stream;
+    if (s == NULL || (size_t)s <= 2)
+        return 1;
+    return s >= streams && s < streams + STREAMS && s->alive;
+}
+
+cudaError_t cudaStreamCreate(cudaStream_t *stream)
+{
+    for (int i = 0; i < STREAMS; i++)
+        if (!streams[i].alive) {
+            streams[i].alive = 1;
+            *stream = &streams[i];
+            return answer(cudaSuccess);
+        }
+    return answer(cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    (void)flags;
+    return cudaStreamCreate(stream);
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
+{
+    if (!stream || !simt_stream_is_alive(stream))
+        return answer(cudaErrorInvalidResourceHandle);
+    stream->alive = 0;
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream)
+{
+    return simt_stream_is_alive(stream) ? (cudaError_t)simt_get_error(0)
+                                        : answer(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+    (void)flags;
+    return answer(simt_stream_is_alive(stream) && event ? cudaSuccess
+                                                        : cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaEventCreate(cudaEvent_t *event)
+{
+    *event = calloc(1, sizeof **event);
+    return answer(*event ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+{
+    (void)flags;
+    return cudaEventCreate(event);
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+    if (!event || !simt_stream_is_alive(stream))
+        return answer(cudaErrorInvalidResourceHandle);
+    timespec_get(&event->at, TIME_UTC);
+    event->recorded = 1;
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    return event ? (cudaError_t)simt_get_error(0) : answer(cudaErrorInvalidResourceHandle);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    return cudaEventSynchronize(event);
+}
+
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
+{
+    if (!start || !end || !start->recorded || !end->recorded)
+        return answer(cudaErrorInvalidResourceHandle);
+    *ms = (float)((double)(end->at.tv_sec - start->at.tv_sec) * 1e3 +
+                  (double)(end->at.tv_nsec - start->at.tv_nsec) * 1e-6);
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event)
+{
+    free(event);
+    return answer(event ? cudaSuccess : cudaErrorInvalidResourceHandle);
+}

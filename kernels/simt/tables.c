@@ -1,0 +1,258 @@
+// What the counts look like: SIMT_COUNTS=file.csv (a line per launch), SIMT_TABLE=1 (a table of
+// the kernels), SIMT_SITES=1 (source lines, the costliest first), SIMT_TRACE_WARP=BLOCK,WARP.
+
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *resize(void *p, size_t n, size_t bytes)
+{
+    p = realloc(p, n * bytes);
+    if (!p) {
+        fprintf(stderr, "simt: out of memory for tables\n");
+        exit(5);
+    }
+    return p;
+}
+
+// --- a line per launch -----------------------------------------------------------------------
+
+static FILE *csv;
+
+static void csv_header(void)
+{
+    static const char *const kind[] = {"load_global", "store_global", "atomic_global",
+                                       "load_shared", "store_shared", "atomic_shared"};
+    fprintf(csv, "kernel,grid,block,shared_bytes");
+    for (int k = 0; k < SIMT_KINDS; k++)
+        fprintf(csv, ",%s_requests,%s_lanes,%s_bytes,%s_%s,%s_ideal", kind[k], kind[k], kind[k],
+                kind[k], k < SIMT_LOAD_SHARED ? "sectors" : "wavefronts", kind[k]);
+    fprintf(csv, ",distinct_read,distinct_written,cache_read,cache_written,barriers,syncwarps,"
+                 "shuffles,mmas,ldmatrices,partial,races,reports\n");
+}
+
+static void csv_line(const simt_stats *s)
+{
+    fprintf(csv, "\"%s\",%ux%ux%u,%ux%ux%u,%zu", s->name, s->grid.x, s->grid.y, s->grid.z,
+            s->block.x, s->block.y, s->block.z, s->shared_bytes);
+    for (int k = 0; k < SIMT_KINDS; k++) {
+        const simt_count *c = &s->count[k];
+        fprintf(csv, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, c->requests,
+                c->lanes, c->bytes, c->units, c->ideal);
+    }
+    const uint64_t rest[] = {s->distinct_read, s->distinct_written, s->cache_read,
+                             s->cache_written, s->barriers, s->syncwarps, s->shuffles, s->mmas,
+                             s->ldmatrices, s->partial, s->races, s->reports};
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
+        fprintf(csv, ",%" PRIu64, rest[i]);
+    fprintf(csv, "\n");
+    fflush(csv);
+}
+
+// --- kernels ---------------------------------------------------------------------------------
+
+typedef struct {
+    const char *name;
+    long launches;
+    simt_stats sum;
+} Row;
+
+static Row *rows;
+static int row_count;
+
+static void add_row(const simt_stats *s)
+{
+    int i = 0;
+    while (i < row_count && strcmp(rows[i].name, s->name) != 0)
+        i++;
+    if (i == row_count) {
+        rows = resize(rows, (size_t)++row_count, sizeof *rows);
+        rows[i] = (Row){.name = s->name};
+    }
+    simt_stats *sum = &rows[i].sum;
+    rows[i].launches++;
+    for (int k = 0; k < SIMT_KINDS; k++) {
+        sum->count[k].bytes += s->count[k].bytes;
+        sum->count[k].units += s->count[k].units;
+        sum->count[k].ideal += s->count[k].ideal;
+    }
+    sum->distinct_read += s->distinct_read + s->distinct_written;
+    sum->cache_read += s->cache_read + s->cache_written;
+    sum->races += s->races;
+}
+
+static double ratio(const simt_count *c)
+{
+    uint64_t units = 0, ideal = 0;
+    for (int k = 0; k < 3; k++) {
+        units += c[k].units;
+        ideal += c[k].ideal;
+    }
+    return ideal ? (double)units / (double)ideal : 1;
+}
+
+static void print_rows(void)
+{
+    printf("%-28s %8s %14s %14s %14s %9s %11s %6s\n", "kernel", "launches", "requested",
+           "distinct", "cached", "sectors", "wavefronts", "races");
+    for (int i = 0; i < row_count; i++) {
+        const simt_stats *s = &rows[i].sum;
+        uint64_t asked = s->count[0].bytes + s->count[1].bytes + s->count[2].bytes;
+        char cached[24] = "-";
+        if (settings.cache)
+            snprintf(cached, sizeof cached, "%" PRIu64, s->cache_read);
+        printf("%-28s %8ld %14" PRIu64 " %14" PRIu64 " %14s %8.2fx %10.2fx %6" PRIu64 "\n",
+               rows[i].name, rows[i].launches, asked, s->distinct_read, cached,
+               ratio(s->count), ratio(s->count + SIMT_LOAD_SHARED), s->races);
+    }
+    printf("bytes of global memory; sectors and wavefronts over the ideal\n");
+}
+
+// --- source lines ----------------------------------------------------------------------------
+
+typedef struct {
+    const char *kernel, *place;
+    uintptr_t pc;
+    int kind;
+    simt_count count;
+} SourceLine;
+
+static SourceLine *lines;
+static int line_count;
+
+static void add_line(SourceLine *into, const simt_count *c)
+{
+    into->count.requests += c->requests;
+    into->count.lanes += c->lanes;
+    into->count.bytes += c->bytes;
+    into->count.units += c->units;
+    into->count.ideal += c->ideal;
+}
+
+void tables_site(const char *kernel, uintptr_t pc, int kind, const simt_count *c)
+{
+    for (int i = 0; i < line_count; i++)
+        if (lines[i].pc == pc && lines[i].kind == kind && strcmp(lines[i].kernel, kernel) == 0) {
+            add_line(&lines[i], c);
+            return;
+        }
+    lines = resize(lines, (size_t)line_count + 1, sizeof *lines);
+    lines[line_count++] = (SourceLine){.kernel = kernel, .pc = pc, .kind = kind, .count = *c};
+}
+
+// Compilers copy code: the instructions of one source line become one entry.
+static void merge_lines(void)
+{
+    uintptr_t *pc = resize(NULL, (size_t)line_count + 1, sizeof *pc);
+    int n = 0;
+    for (int i = 0; i < line_count; i++)
+        pc[i] = lines[i].pc;
+    where_all(pc, line_count);
+    free(pc);
+    for (int i = 0; i < line_count; i++) {
+        SourceLine one = lines[i];
+        int j = 0;
+        one.place = where(one.pc);
+        while (j < n && (strcmp(lines[j].place, one.place) != 0 || lines[j].kind != one.kind ||
+                         strcmp(lines[j].kernel, one.kernel) != 0))
+            j++;
+        if (j < n)
+            add_line(&lines[j], &one.count);
+        else
+            lines[n++] = one;
+    }
+    line_count = n;
+}
+
+static int costlier(const void *a, const void *b)
+{
+    const SourceLine *x = a, *y = b;
+    if (x->count.units != y->count.units)
+        return x->count.units < y->count.units ? 1 : -1;
+    int order = strcmp(x->place, y->place);
+    return order ? order : x->kind - y->kind;
+}
+
+static void print_lines(void)
+{
+    merge_lines();
+    qsort(lines, (size_t)line_count, sizeof *lines, costlier);
+    printf("%-22s %-28s %-13s %10s %6s %6s %11s %7s\n", "line", "kernel", "access", "requests",
+           "lanes", "bytes", "units", "ideal");
+    for (int i = 0; i < line_count; i++) {
+        const simt_count *c = &lines[i].count;
+        double n = (double)c->requests;
+        printf("%-22s %-28s %-13s %10" PRIu64 " %6.1f %6.1f %11" PRIu64 " %6.2fx\n",
+               lines[i].place, lines[i].kernel, kind_name[lines[i].kind], c->requests,
+               (double)c->lanes / n, (double)c->bytes / (double)c->lanes, c->units,
+               (double)c->units / (double)(c->ideal ? c->ideal : 1));
+    }
+    printf("units: sectors of 32 bytes for global memory, wavefronts for shared; lanes and bytes:"
+           " of each request, of each lane\n");
+}
+
+// --- one warp --------------------------------------------------------------------------------
+
+void trace_request(const Worker *w, const Warp *p, const Thread *first, uint32_t mask,
+                   const uintptr_t *address, unsigned units, unsigned ideal)
+{
+    char place[256];
+    bool global = first->kind < SIMT_LOAD_SHARED;
+    flockfile(stderr);
+    fprintf(stderr, "warp %d of block %u: %s, %d bytes a lane, at %s, %s %u (ideal %u)\n",
+            p->index, w->block, kind_name[first->kind], first->size, where(first->pc),
+            global ? "sectors" : "wavefronts", units, ideal);
+    for (int from = 0, to; from < LANES; from = to) {
+        if (!(mask >> from & 1)) {
+            to = from + 1;
+            continue;
+        }
+        // Lanes at even distances share a line.
+        uintptr_t step = from + 1 < LANES && mask >> (from + 1) & 1
+                             ? address[from + 1] - address[from] : 0;
+        for (to = from + 1; to < LANES && mask >> to & 1; to++)
+            if (address[to] - address[to - 1] != step)
+                break;
+        if (global)
+            describe_global(place, sizeof place, address[from]);
+        else
+            describe_shared(place, sizeof place, w, address[from]);
+        fprintf(stderr, "    lanes %2d-%2d: %s, then every %ld bytes\n", from, to - 1, place,
+                (long)step);
+    }
+    funlockfile(stderr);
+}
+
+// --- when ------------------------------------------------------------------------------------
+
+void tables_launch(const simt_stats *s)
+{
+    if (settings.table)
+        add_row(s);
+    if (!settings.counts)
+        return;
+    if (!csv && (csv = fopen(settings.counts, "w")) != NULL)
+        csv_header();
+    if (!csv) {
+        fprintf(stderr, "simt: SIMT_COUNTS: cannot write %s\n", settings.counts);
+        exit(6);
+    }
+    csv_line(s);
+}
+
+void tables_exit(void)
+{
+    bool wanted = settings.table || settings.sites || settings.counts || settings.trace_warp >= 0;
+    if (wanted && !simt_counted)
+        fprintf(stderr, "simt: nothing was counted: these kernels are a fast build\n");
+    if (simt_counted && settings.table)
+        print_rows();
+    if (simt_counted && settings.sites)
+        print_lines();
+    if (csv)
+        fclose(csv);
+}

@@ -1,0 +1,148 @@
+// From an instruction's address to "file.cu:12". The debugging information is read by addr2line,
+// which takes a tenth of a second however many addresses it is asked for: so we ask for many at
+// once, and never twice.
+
+#define _GNU_SOURCE
+#include "inside.h"
+
+#include <link.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TABLE = 1 << 14 };
+
+static struct {
+    uintptr_t pc;
+    const char *text;
+} table[TABLE];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static uintptr_t base, program_from = UINTPTR_MAX, program_to;
+
+static int find_program(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    base = info->dlpi_addr;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type != PT_LOAD)
+            continue;
+        uintptr_t from = base + info->dlpi_phdr[i].p_vaddr;
+        uintptr_t to = from + info->dlpi_phdr[i].p_memsz;
+        program_from = from < program_from ? from : program_from;
+        program_to = to > program_to ? to : program_to;
+    }
+    return 1; // only the first: the program itself
+}
+
+uintptr_t load_address(void)
+{
+    if (!program_to)
+        dl_iterate_phdr(find_program, NULL);
+    return base;
+}
+
+bool in_program(uintptr_t a)
+{
+    load_address();
+    return program_from <= a && a < program_to;
+}
+
+static unsigned slot_of(uintptr_t pc)
+{
+    unsigned i = (unsigned)(pc * 0x9E3779B97F4A7C15u >> 40) % TABLE;
+    while (table[i].pc && table[i].pc != pc)
+        i = (i + 1) % TABLE;
+    return i;
+}
+
+// A line of the emulator's own headers says nothing to who wrote the kernel: addr2line -i lists
+// the places into which such a line was inlined, and the first foreign one counts.
+static bool is_ours(const char *path)
+{
+    return strstr(path, "simt/include/") || strstr(path, "/gpu.h:");
+}
+
+static const char *keep(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    char text[256];
+    snprintf(text, sizeof text, "%s", name ? name + 1 : path);
+    text[strcspn(text, " (\n")] = 0; // "(discriminator 3)"
+    return strdup(text);
+}
+
+// The answer is, for every address, a line 0x..., then one line for each level of inlining.
+static void read_answer(FILE *answer, const uintptr_t *pc, int n)
+{
+    char line[1024], best[1024] = "";
+    int i = -1;
+    bool more = true;
+    while (more) {
+        more = fgets(line, sizeof line, answer) != NULL;
+        if (!more || strncmp(line, "0x", 2) == 0) {
+            if (i >= 0 && i < n && best[0] && best[0] != '?')
+                table[slot_of(pc[i])].text = keep(best);
+            i++;
+            best[0] = 0;
+        } else if (!best[0] || is_ours(best)) {
+            memcpy(best, line, sizeof best);
+        }
+    }
+}
+
+static void ask(const uintptr_t *pc, int n)
+{
+    char list[] = "/tmp/simt-XXXXXX", command[256];
+    int file = mkstemp(list);
+    FILE *f = file < 0 ? NULL : fdopen(file, "w");
+    if (!f)
+        return;
+    for (int i = 0; i < n; i++) // one before the return address lies in the call itself
+        fprintf(f, "0x%lx\n", (unsigned long)(pc[i] - load_address() - 1));
+    fclose(f);
+    snprintf(command, sizeof command, "addr2line -a -i -e /proc/%d/exe < %s 2>/dev/null",
+             (int)getpid(), list);
+    FILE *answer = popen(command, "r");
+    if (answer) {
+        read_answer(answer, pc, n);
+        pclose(answer);
+    }
+    unlink(list);
+}
+
+void where_all(const uintptr_t *pc, int n)
+{
+    uintptr_t *unknown = malloc((size_t)(n ? n : 1) * sizeof *unknown);
+    int count = 0;
+    if (!unknown)
+        return;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < n; i++)
+        if (!table[slot_of(pc[i])].pc) {
+            table[slot_of(pc[i])].pc = pc[i];
+            unknown[count++] = pc[i];
+        }
+    if (count)
+        ask(unknown, count);
+    for (int i = 0; i < count; i++) {
+        unsigned s = slot_of(unknown[i]);
+        char text[32];
+        snprintf(text, sizeof text, "pc 0x%lx", (unsigned long)(unknown[i] - load_address()));
+        if (!table[s].text)
+            table[s].text = strdup(text);
+    }
+    pthread_mutex_unlock(&lock);
+    free(unknown);
+}
+
+const char *where(uintptr_t pc)
+{
+    if (!pc)
+        return "an unknown place";
+    where_all(&pc, 1);
+    return table[slot_of(pc)].text;
+}

@@ -1,0 +1,49 @@
+#!/bin/sh
+# The wrong kernels in tests/gpu_wrong, one by one on the emulator: each must end with the report
+# that its first line announces. One `ok - ` or `not ok - ` line each.
+#
+#     sh tests/simt_wrong.sh [NAME...]      all, or these
+set -u
+cd "$(dirname "$0")/.." || exit 2
+build=build/gpu_wrong
+warnings="-Wall -Wextra -Wshadow -Wconversion"
+kernel="-x c++ -std=c++17 -g -O1 -ffp-contract=off -Wall -Wno-unknown-pragmas -fno-reorder-blocks
+    -fno-tree-ch -fsanitize=thread,bounds-strict --param tsan-instrument-func-entry-exit=0
+    -fsanitize-coverage=trace-pc -Ikernels/simt/include -Ikernels/cuda"
+failed=0
+
+mkdir -p $build/simt
+for file in kernels/simt/*.c; do
+    object=$build/simt/$(basename "$file" .c).o
+    [ "$object" -nt "$file" ] && [ "$object" -nt kernels/simt/inside.h ] && continue
+    ${CC:-gcc} -std=c11 -O2 -g $warnings -c "$file" -o "$object" || exit 1
+done
+
+# What the first line announces must stand in what the program says, word for word. A report of a
+# kernel also has to make the program fail.
+check() {
+    wanted=$(sed -n '1s|^// Report: ||p' "tests/gpu_wrong/$1.cu")
+    if ! g++ $kernel -c "tests/gpu_wrong/$1.cu" -o "$build/$1.o" ||
+        ! g++ -o "$build/$1" "$build/$1.o" $build/simt/*.o -lpthread -lm; then
+        echo "not ok - gpu_wrong $1: it does not compile"
+        return 1
+    fi
+    SIMT_STEPS=200000 "$build/$1" > "$build/$1.txt" 2>&1
+    code=$?
+    if [ -z "$wanted" ] || ! grep -qF -- "$wanted" "$build/$1.txt"; then
+        echo "not ok - gpu_wrong $1: expected '$wanted'; it said"
+        sed 's/^/    /' "$build/$1.txt"
+        return 1
+    fi
+    if [ $code -ne 1 ] && [ "$1" != unfreed ]; then
+        echo "not ok - gpu_wrong $1: exit code $code after a report"
+        return 1
+    fi
+    echo "ok - gpu_wrong $1: $wanted"
+}
+
+[ $# -gt 0 ] || set -- $(cd tests/gpu_wrong && ls ./*.cu | sed 's|^\./||; s|\.cu$||')
+for name in "$@"; do
+    check "$name" || failed=1
+done
+exit $failed
