@@ -1,6 +1,6 @@
-# The chapters repeat each other on purpose: a function that two neighbouring chapters share is
-# the same to the letter in both, comment included, unless tests/changes.txt lists it as what the
-# later one changes. A list entry that names no change is stale, and an error too. Headers that
+# The chapters repeat each other on purpose, and so do the kernels: a function that two neighbours
+# share is the same to the letter in both, comment included, unless tests/changes.txt lists it as
+# what the later one changes. A list entry that names no change is stale, and an error too. Headers that
 # two neighbours share are the same as a whole, all but attention.h and experiment.h.
 #
 #     sh tests/copies.sh           check
@@ -21,45 +21,57 @@ if [ "${1:-}" = --count ]; then
     exit 0
 fi
 
-# Every function of a chapter as NAME<tab>TEXT, with the comment above it. Not main, and not
-# those of experiments, each of which stands for itself.
+# Every function of some files as NAME<tab>TEXT, with the comment above it; an overload is NAME/2.
+# Not main, which is each chapter's own.
 functions() {
-    cat $(ls "$1"/*.c | grep -vE '(experiment|size|workload)\.c$') | awk '
-        /^\/\// { above = above $0 "\\n"; next }
-        /^[A-Za-z].*\(/ && !/;$/ && !/^typedef/ && !/=/ {
+    cat "$@" | awk '
+        /^\/\/|^template/ { above = above $0 "\\n"; next }
+        /^[A-Za-z_].*\(/ && !/;$/ && !/^typedef/ && !/=/ {
             text = above; open = 1; name = $0
-            sub(/\(.*/, "", name); sub(/.*[ *]/, "", name)
+            sub(/__launch_bounds__\([^)]*\) */, "", name)
+            sub(/\(.*/, "", name); sub(/.*[ *&]/, "", name)
         }
         open { text = text $0 "\\n" }
-        open && /^}/ { if (name != "main") print name "\t" text; open = 0 }
+        open && /^}/ {
+            if (++seen[name] > 1) name = name "/" seen[name]
+            if (name != "main") print name "\t" text
+            open = 0
+        }
         { above = "" }'
 }
 
-listed() { # is function $2 listed as changed in chapter $1?
-    grep -q "^${1%%_*}:.* $2\( .*\)*\$" tests/changes.txt
+listed() { # is function $2 listed as changed under $1?
+    grep -q "^$1:.* $2\( .*\)*\$" tests/changes.txt
 }
 
 mkdir -p build
 work=$(mktemp -d build/copies.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
-before= bad=0 checked=0 headers=0
+bad=0 checked=0 headers=0 kernels=0
+
+# Holds the functions in $work/new against those in $work/old.
+hold() { # the key in changes.txt, what is new, what is old
+    while IFS='	' read -r name text; do
+        other=$(awk -F '\t' -v n="$name" '$1 == n { print $2 }' "$work/old")
+        [ -z "$other" ] && continue
+        checked=$((checked + 1))
+        if [ "$text" = "$other" ]; then
+            listed "$1" "$name" &&
+                { echo "not ok - $2: $name is listed as changed but is not"; bad=1; }
+        elif ! listed "$1" "$name"; then
+            echo "not ok - $2: $name differs from $3 (a copy that drifted?)"
+            bad=1
+        fi
+    done < "$work/new"
+}
+
+before=
 for c in $chapters; do
-    functions "$c" > "$work/new"
-    if [ -n "$before" ]; then
-        while IFS='	' read -r name text; do
-            other=$(awk -F '\t' -v n="$name" '$1 == n { print $2 }' "$work/old")
-            [ -z "$other" ] && continue
-            checked=$((checked + 1))
-            if [ "$text" = "$other" ]; then
-                listed "${c#chapters/}" "$name" &&
-                    { echo "not ok - $c: $name is listed as changed but is not"; bad=1; }
-            elif ! listed "${c#chapters/}" "$name"; then
-                echo "not ok - $c: $name differs from $before (a copy that drifted?)"
-                bad=1
-            fi
-        done < "$work/new"
-    fi
+    name=${c#chapters/}
+    # Experiments stand for themselves.
+    functions $(ls "$c"/*.c | grep -vE '(experiment|size|workload)\.c$') > "$work/new"
+    [ -n "$before" ] && hold "${name%%_*}" "$c" "$before"
     mv "$work/new" "$work/old"
     # A header is one text: whole, or it is another's. attention.h is the chapter's own contract.
     for header in "$c"/*.h; do
@@ -71,6 +83,19 @@ for c in $chapters; do
     done
     before=$c
 done
-[ "$bad" = 0 ] && [ "$checked" -gt 0 ] && [ "$headers" -gt 0 ] &&
-    echo "ok - what neighbouring chapters share is the same (functions: $checked, headers: $headers)"
+
+# The kernels are two ladders of the same kind: a file a chapter, and a file a step of chapter 07.
+for ladder in 'kernels/cuda/0[1-6]_*.cu' 'kernels/cuda/07_*.cu'; do
+    before=
+    for k in $ladder; do
+        [ -f "$k" ] || continue
+        name=$(basename "$k" .cu)
+        functions "$k" > "$work/new"
+        [ -n "$before" ] && hold "cuda/$name" "$k" "$before" && kernels=$((kernels + 1))
+        mv "$work/new" "$work/old"
+        before=$k
+    done
+done
+[ "$bad" = 0 ] && [ "$checked" -gt 0 ] && [ "$headers" -gt 0 ] && [ "$kernels" -gt 0 ] &&
+    echo "ok - what neighbours share is the same (functions: $checked, headers: $headers)"
 exit $bad
