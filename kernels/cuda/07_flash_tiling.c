@@ -1,8 +1,8 @@
 // Chapter 07 on a device: the contract of chapters/07_flash_tiling/attention.h, computed by one
-// of six kernels. The pages are appended to in the host's memory, where the chapter keeps them,
+// of nine kernels. The pages are appended to in the host's memory, where the chapter keeps them,
 // and what the kernel needs of them is copied to the device for each pass.
 //
-//     ATTENTION_KERNEL=tile|vector|banks|skip|split|paged    which kernel; "list" prints them
+//     ATTENTION_KERNEL=tile|vector|banks|skip|split|paged|mma|async|wgmma    "list" prints them
 //
 // Unless told otherwise one query is computed by `paged`, several by `skip`, or by `split` where
 // the tiling cuts the keys. The kernels' tiles are their own, 32 by 32, whatever the tiling says.
@@ -19,8 +19,8 @@
 
 enum { PART = 128 }; // the most keys in a part
 
-enum { TILE, VECTOR, BANKS, SKIP, SPLIT, PAGED }; // as they stand in `names`
-static const char names[] = "tile vector banks skip split paged";
+enum { TILE, VECTOR, BANKS, SKIP, SPLIT, PAGED, MMA, ASYNC, WGMMA }; // as they stand in `names`
+static const char names[] = "tile vector banks skip split paged mma async wgmma";
 
 // Is there a cut with keys on both sides?
 static bool cuts_keys(const Tiling *tiling, long M)
@@ -46,6 +46,9 @@ static cudaError_t launch(int kernel, const Flash *f)
     case BANKS:  return launch_banks(f, stream);
     case SKIP:   return launch_skip(f, stream);
     case SPLIT:  return launch_split(f, stream);
+    case MMA:    return launch_mma(f, stream);
+    case ASYNC:  return launch_async(f, stream);
+    case WGMMA:  return launch_wgmma(f, stream);
     default:     return launch_paged(f, stream);
     }
 }
@@ -155,15 +158,16 @@ static int upload_cuts(const Tiling *tiling, long M, long **cuts)
 
 // All arrays of a pass, on the device. Those that are not needed are NULL.
 typedef struct {
-    float *q, *k, *v, *out, *lse, *state, *acc;
+    float *q, *k, *v, *out, *lse, *state, *acc, *halves;
     long  *cuts, *table;
     DeviceMask mask;
 } Arrays;
 
 static void free_arrays(Arrays *a)
 {
-    float **floats[] = {&a->q, &a->k, &a->v, &a->out, &a->lse, &a->state, &a->acc};
-    for (int i = 0; i < 7; i++)
+    float **floats[] = {&a->q, &a->k, &a->v, &a->out, &a->lse, &a->state, &a->acc,
+                        &a->halves};
+    for (int i = 0; i < 8; i++)
         device_free(floats[i]);
     device_free(&a->cuts);
     device_free(&a->table);
@@ -186,6 +190,17 @@ static Flash sizes(Tensor q, const Pool *pool, long M, float scale)
     return (Flash){.B = fits(q.shape[0], "sequences"), .H = fits(q.shape[1], "heads"),
                    .G = fits(pool->k.shape[1], "key heads"), .N = fits(q.shape[2], "queries"),
                    .M = fits(M, "keys"), .D = (int)D, .Dv = (int)Dv, .scale = scale};
+}
+
+// Room for Q, K and V in bf16, one behind the other: two of them take the place of one float.
+static void make_halves(Flash *f, Arrays *a)
+{
+    long q = (long)f->B * f->H * f->N * flash_pitch16(f->D), keys = (long)f->B * f->G * f->M;
+    long k = keys * flash_pitch16(f->D), v = keys * flash_pitch16(f->Dv);
+    a->halves = device_floats((q + k + v) / 2);
+    f->q16 = (uint16_t *)a->halves;
+    f->k16 = f->q16 + q;
+    f->v16 = f->k16 + k;
 }
 
 // The kernel's inputs into f. What belongs to the device is kept in a, too, to be freed.
@@ -211,6 +226,8 @@ static void upload(Flash *f, Arrays *a, int kernel, Tensor q, const Mask *mask, 
         f->state = a->state = device_floats(rows * f->parts * 2);
         f->acc = a->acc = device_floats(rows * f->parts * f->Dv);
     }
+    if (kernel >= MMA)
+        make_halves(f, a);
     f->out = a->out = device_floats(rows * f->Dv);
     f->lse = a->lse = device_floats(rows);
 }

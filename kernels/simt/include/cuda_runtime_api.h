@@ -33,7 +33,8 @@ typedef enum cudaError {
     cudaErrorLaunchTimeout = 702,
     cudaErrorHardwareStackError = 714,
     cudaErrorMisalignedAddress = 716,
-    cudaErrorLaunchFailure = 719
+    cudaErrorLaunchFailure = 719,
+    cudaErrorNotSupported = 801
 } cudaError_t;
 
 enum cudaMemcpyKind {

@@ -1,0 +1,9 @@
+// Flash attention, step 8: to be written. The launcher says so.
+
+#include "07_flash_tiling.h"
+
+extern "C" cudaError_t launch_async(const Flash *f, cudaStream_t stream)
+{
+    (void)f, (void)stream;
+    return cudaErrorNotSupported;
+}
