@@ -7,6 +7,7 @@
 // and, as PTX instructions there and as calls of the emulator here (the macros pass the line on,
 // for its reports):
 //
+//     pack_bf16(low, high)            two floats, rounded to bf16, in one register
 //     mma_bf16(d, a, b, c)            d = a b + c, 16 x 8 over 16, over a whole warp; also mma_f16
 //     ldmatrix_x4(r, row)             four 8 x 8 matrices of halves; also _x2 and .._trans
 //     cp_async16(to, from)            16 bytes from global to shared memory, in the background
@@ -43,6 +44,13 @@
 __device__ __forceinline__ uint32_t shared_address(const void *p)
 {
     return (uint32_t)__cvta_generic_to_shared(p);
+}
+
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high)
+{
+    uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+    return pair;
 }
 
 #define MMA(type)                                                                             \
@@ -130,6 +138,11 @@ __device__ __forceinline__ void bulk_copy(void *to, const void *from, unsigned n
 #define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
     simt_go(#kernel, (grid), (block), (shared_bytes), (stream), (kernel), __VA_ARGS__)
 #define DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(simt_dynamic_shared())
+
+SIMT_INLINE SIMT_UNSEEN uint32_t pack_bf16(float low, float high)
+{
+    return __float2bfloat16(low).bits | (uint32_t)__float2bfloat16(high).bits << 16;
+}
 
 #define mma_bf16(d, a, b, c) simt_mma_bf16(d, a, b, c, __LINE__)
 #define mma_f16(d, a, b, c) simt_mma_f16(d, a, b, c, __LINE__)
