@@ -101,9 +101,9 @@ build/$(1)/obj/book/$(call number,$(c)).o: chapters/$(c)/attention.c build/$(1)/
 	@mkdir -p $$(@D) && $$(SAY) "cc    $$< as attention_$(call number,$(c))"
 	$$(Q)$(2) $(STANDARD) $(WARNINGS) $(3) -Dattention=attention_$(call number,$(c)) -MMD -MP -c -o $$@ $$<)
 
-$(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c tests/book.c $(BESIDE)) \
+$(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c $(CASES) $(BESIDE)) \
     $(foreach c,$(CHAPTERS),build/$(1)/obj/book/$(call number,$(c)).o) \
-    $(patsubst %.c,build/$(1)/obj/%.o,tests/oracle.c tests/comparer.c $(COMMON))
+    $(patsubst %.c,build/$(1)/obj/%.o,tests/comparer.c $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
 $(foreach t,compare oracle make_arrays expect model_pages real onnx $(UNITS),
@@ -116,6 +116,7 @@ endef
 CACHE        := chapters/05_kv_cache/cache.c
 PAGES        := chapters/06_paged_blocks/pages.c
 BESIDE       := $(CACHE) $(PAGES) $(addprefix chapters/07_flash_tiling/,merge.c tiles.c)
+CASES        := $(patsubst %,tests/%.c,book draw answer oracle)
 MAIN_oracle  := tests/oracle_main.c
 WITH_oracle  := tests/oracle.c
 WITH_compare := tests/comparer.c
@@ -142,7 +143,7 @@ $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
 # build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,
 # on the emulator in kernels/simt. A .cu is compiled by g++; the hosts are C, as for a GPU.
 KERNELS   := $(patsubst kernels/cuda/%.c,%,$(wildcard kernels/cuda/[0-9]*.c))
-SIMT      := $(wildcard kernels/simt/*.c) kernels/cuda/device.c
+SIMT      := $(wildcard kernels/simt/*.c)
 SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
 SIMT_CXX  := g++ -x c++ -std=c++17 -g -O2 -ffp-contract=off -Wall -Wno-unknown-pragmas
 build/simt/obj/%.o: %.c Makefile
@@ -158,11 +159,18 @@ SIMT_COUNT := -O1 -fno-reorder-blocks -fno-tree-ch -fsanitize=thread,bounds-stri
 build/counted/obj/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D) && $(SAY) "g++   $< (counted)"
 	$(Q)$(SIMT_CXX) $(SIMT_COUNT) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+# What a chapter's host and kernels are built from besides their own: files in kernels/cuda.
+HOST_06 := mirror.c
+HOST_07 := mirror.c flash_count.c
+CU_06   := pages.cu
+CU_07   := pages.cu
+# $(1) the chapter: its hosts, and its kernels
+hosts = $(addprefix kernels/cuda/,$(1).c device.c $(HOST_$(call number,$(1))))
+cu    = $(wildcard kernels/cuda/$(call number,$(1))_*.cu) $(addprefix kernels/cuda/,$(CU_$(call number,$(1))))
 # $(1) the chapter, $(2) simt or counted
 define simt
 build/$(2)/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
-    kernels/cuda/$(1).c $(SIMT) $(COMMON)) \
-    $(patsubst %,build/$(2)/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
+    $(call hosts,$(1)) $(SIMT) $(COMMON)) $(patsubst %,build/$(2)/obj/%.o,$(call cu,$(1)))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
 endef
@@ -173,10 +181,10 @@ cpu: all
 build/simt/obj/book/%.o: kernels/cuda/%.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
-KERNELS_TESTED := $(filter-out 07%,$(KERNELS))
-build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,tests/kernels.c tests/book.c tests/oracle.c $(BESIDE) $(SIMT) $(COMMON)) \
-    $(KERNELS_TESTED:%=build/simt/obj/book/%.o) build/cpu/obj/book/07.o \
-    $(foreach k,$(KERNELS_TESTED),$(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/$(call number,$(k))_*.cu)))
+build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) $(CASES) \
+    $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(SIMT) $(COMMON)) \
+    $(KERNELS:%=build/simt/obj/book/%.o) \
+    $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/*.cu))
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
 counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
@@ -196,8 +204,7 @@ build/cuda/obj/%.cu.o: %.cu Makefile
 	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
 define cuda
 build/cuda/$(1): $(patsubst %.c,build/cuda/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
-    kernels/cuda/$(1).c kernels/cuda/device.c $(COMMON)) \
-    $(patsubst %,build/cuda/obj/%.o,$(wildcard kernels/cuda/$(call number,$(1))_*.cu))
+    $(call hosts,$(1)) $(COMMON)) $(patsubst %,build/cuda/obj/%.o,$(call cu,$(1)))
 	@$$(SAY) "link  $$@"
 	$$(Q)$(NVCC) -o $$@ $$^ -lcublas -lm -ldl
 endef

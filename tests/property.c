@@ -7,14 +7,13 @@
 // Exits with 1 if a law was broken.
 
 #define _POSIX_C_SOURCE 200809L
-#include "book.h"
+#include "answer.h"
 #include "comparer.h"
-#include "oracle.h"
+#include "draw.h"
 
 #include "../chapters/07_flash_tiling/merge.h"
 #include "../common/count.h"
 #include "../common/npy.h"
-#include "../common/random.h"
 
 #include <math.h>
 #include <signal.h>
@@ -25,7 +24,6 @@
 #include <unistd.h>
 
 enum {
-    TEXT      = 512,
     WORK      = 60000, // multiplications of one case, about
     SMALL     = 24,    // keys up to which weights are taken apart
     SWEEP     = 100,   // fewer cases are no sweep
@@ -53,8 +51,7 @@ typedef struct {
     OracleMask  mask;
     bool  *sees;                     // [B, H, N, P + M]
     bool   causal;                   // nobody sees a later key: pass by pass changes nothing
-    double *output, *lse;            // the oracle's: [B, H, N, Dv], [B, H, N]
-    double bound, lse_bound;
+    Answer answer;                   // the oracle's
     Result of[CHAPTERS + 1];         // what each chapter made of it; no data where it cannot
     char   why[COMPARISON_TEXT + TEXT]; // the last failure
 } Subject;
@@ -72,18 +69,6 @@ static Outcome fails(Subject *s, const char *format, ...)
 }
 
 // --- drawing a case ----------------------------------------------------------------------------
-
-// True once in so many times.
-static bool coin(Random *r, long one_in)
-{
-    return random_below(r, one_in) == 0;
-}
-
-// One of a list of numbers that takes so many bytes.
-static long draw_from(Random *r, const long *list, size_t bytes)
-{
-    return list[random_below(r, (long)(bytes / sizeof *list))];
-}
 
 // Odd, prime and round sizes, one of a kind, and around those of tiles and blocks. Long, wide
 // and many at once would take too long, so what is too much work is drawn again.
@@ -106,15 +91,6 @@ static void draw_sizes(Random *r, Case *c)
     long *empty[] = {&c->B, &c->N, &c->M}; // rarely there is nothing to do
     if (coin(r, 60))
         *empty[random_below(r, 3)] = 0;
-}
-
-// [b, heads, n, width], normal numbers times the factor.
-static Tensor draw_tensor(Random *r, long b, long heads, long n, long width, float factor)
-{
-    Tensor t = tensor_new(SHAPE(b, heads, n, width));
-    for (long i = 0; i < tensor_count(t); i++)
-        t.data[i] = random_normal(r) * factor;
-    return t;
 }
 
 // Half of the cases have logits of order 1. Scales of 0 and below are allowed: the mean of all
@@ -195,25 +171,13 @@ static Tensor rule_array(const Subject *s)
 
 // --- masks as rules ----------------------------------------------------------------------------
 
-__attribute__((format(printf, 2, 3)))
-static void add_word(Subject *s, const char *format, ...)
-{
-    size_t n = strlen(s->spec);
-    va_list args;
-    if (n)
-        s->spec[n++] = '+';
-    va_start(args, format);
-    vsnprintf(s->spec + n, sizeof s->spec - n, format, args);
-    va_end(args);
-}
-
 // padding=3,5: from no key at all to all of them, one length a sequence.
 static void add_padding(Subject *s)
 {
     for (long b = 0; b < s->c.B; b++) {
         long length = random_below(&s->random, s->keys + 1);
         if (b == 0)
-            add_word(s, "padding=%ld", length);
+            add_word(s->spec, "padding=%ld", length);
         else
             snprintf(s->spec + strlen(s->spec), 32, ",%ld", length);
     }
@@ -226,39 +190,23 @@ static void draw_mask(Subject *s, char array[TEXT])
     long kind = random_below(r, 8);
     s->spec[0] = array[0] = '\0';
     if (kind >= 2 && (kind < 4 || coin(r, 2)))
-        add_word(s, coin(r, 3) ? "causal-end" : "causal");
+        add_word(s->spec, coin(r, 3) ? "causal-end" : "causal");
     if (kind >= 4 && coin(r, 4))
-        add_word(s, "window=%ld", random_below(r, s->keys + 2));
+        add_word(s->spec, "window=%ld", random_below(r, s->keys + 2));
     if (kind >= 4 && coin(r, 4))
-        add_word(s, "prefix=%ld", random_below(r, s->keys + 2));
+        add_word(s->spec, "prefix=%ld", random_below(r, s->keys + 2));
     if (kind >= 4 && coin(r, 2))
         add_padding(s);
     if (kind >= 4 && coin(r, 2)) {
-        add_word(s, "mask.npy");
+        add_word(s->spec, "mask.npy");
         draw_array(s, array);
     }
     if (!s->spec[0])
-        add_word(s, "none");
+        add_word(s->spec, "none");
     s->c.mask = s->spec;
 }
 
 // --- how the chapters are to run it ------------------------------------------------------------
-
-static int by_size(const void *x, const void *y)
-{
-    long a = *(const long *)x, b = *(const long *)y;
-    return (a > b) - (a < b);
-}
-
-// Cuts may coincide, and may lie at either end: then a part is empty.
-static void draw_cuts(Subject *s)
-{
-    Case *c = &s->c;
-    c->cut_count = coin(&s->random, 2) ? 0 : 1 + random_below(&s->random, 4);
-    for (long i = 0; i < c->cut_count; i++)
-        c->cuts[i] = random_below(&s->random, s->keys + 1);
-    qsort(c->cuts, (size_t)c->cut_count, sizeof c->cuts[0], by_size);
-}
 
 // A tile's side: from 1 to 9, or longer than there is anything to fill it.
 static long draw_side(Random *r, long longest)
@@ -281,7 +229,7 @@ static void draw_ways(Subject *s)
     c->shuffle = random_below(r, 1000);
     c->R = draw_side(r, c->N);
     c->C = draw_side(r, s->keys);
-    draw_cuts(s);
+    draw_cuts(r, c, s->keys);
 }
 
 // --- the case in words, and for whoever wants it again -----------------------------------------
@@ -290,42 +238,21 @@ static void draw_ways(Subject *s)
 static void describe(Subject *s, const char *array)
 {
     const Case *c = &s->c;
-    int n = snprintf(s->text, sizeof s->text,
-                     "B=%ld H=%ld G=%ld N=%ld M=%ld P=%ld D=%ld Dv=%ld mask=%s%s scale=%.9g "
-                     "logits=%s V=2^%d prefill=%ld cache=%s layout=%s block-size=%ld blocks=%ld "
-                     "shuffle=%ld tile=%ld,%ld cuts=", c->B, c->H, c->G, c->N, c->M, c->P, c->D,
-                     c->Dv, c->mask, array, (double)c->scale, steepness[s->steep].name,
-                     s->exponent, c->prefill, c->growth == CACHE_GROW ? "grow" : "prealloc",
-                     c->layout == LAYOUT_HEADS ? "heads" : "tokens", c->block_size, c->blocks,
-                     c->shuffle, c->R, c->C);
-    for (long i = 0; i < c->cut_count; i++)
-        n += snprintf(s->text + n, sizeof s->text - (size_t)n, i ? ",%ld" : "%ld", c->cuts[i]);
-    snprintf(s->text + n, sizeof s->text - (size_t)n, "; again: property 1 %llu",
+    snprintf(s->text, sizeof s->text,
+             "B=%ld H=%ld G=%ld N=%ld M=%ld P=%ld D=%ld Dv=%ld mask=%s%s scale=%.9g "
+             "logits=%s V=2^%d prefill=%ld cache=%s layout=%s block-size=%ld blocks=%ld "
+             "shuffle=%ld tile=%ld,%ld cuts=", c->B, c->H, c->G, c->N, c->M, c->P, c->D,
+             c->Dv, c->mask, array, (double)c->scale, steepness[s->steep].name,
+             s->exponent, c->prefill, c->growth == CACHE_GROW ? "grow" : "prealloc",
+             c->layout == LAYOUT_HEADS ? "heads" : "tokens", c->block_size, c->blocks,
+             c->shuffle, c->R, c->C);
+    add_numbers(s->text, sizeof s->text, c->cuts, c->cut_count);
+    size_t n = strlen(s->text);
+    snprintf(s->text + n, sizeof s->text - n, "; again: property 1 %llu",
              (unsigned long long)s->seed);
 }
 
 // --- making it, asking everybody, forgetting it ------------------------------------------------
-
-// What must come out, and how far from it a chapter may be.
-static void ask_oracle(Subject *s)
-{
-    const Case *c = &s->c;
-    long rows = c->B * c->H * c->N, kv_rows = c->B * c->G * s->keys;
-    OracleSizes narrow = s->sizes;
-    s->output = oracle_zeros(rows * c->Dv);
-    s->lse = oracle_zeros(rows);
-    oracle_attention((OracleSteps){.output = s->output, .lse = s->lse}, c->q.data, s->k.data,
-                     s->v.data, s->sizes, (double)c->scale, &s->mask);
-    s->bound = oracle_bound(c->q.data, s->k.data, s->v.data, s->sizes, (double)c->scale, &s->mask);
-    // The bound for V = 1 is that of a weight, and no less than that of the log-sum-exp: logits
-    // are off by (D + 2) A, the M terms and their logarithm by M + 4, all in units of 2^-24.
-    Tensor ones = tensor_new(SHAPE(kv_rows, 1));
-    tensor_fill(ones, 1.0f);
-    narrow.Dv = 1;
-    s->lse_bound = oracle_bound(c->q.data, s->k.data, ones.data, narrow, (double)c->scale,
-                                &s->mask);
-    tensor_free(&ones);
-}
 
 // Which query sees which key, pair by pair, by the oracle's rules.
 static bool *all_seen(const Subject *s)
@@ -362,7 +289,7 @@ static void subject_make(Subject *s, uint64_t seed)
     s->sees = all_seen(s);
     draw_ways(s);
     describe(s, array);
-    ask_oracle(s);
+    s->answer = answer_new(c->q.data, s->k, s->v, s->sizes, c->scale, &s->mask);
     for (int n = 1; n <= CHAPTERS; n++)
         if (chapter_takes(n, c))
             s->of[n] = run_chapter(n, c);
@@ -379,8 +306,7 @@ static void subject_free(Subject *s)
             result_free(&s->of[n]);
     oracle_mask_free(&s->mask);
     free(s->sees);
-    free(s->output);
-    free(s->lse);
+    answer_free(&s->answer);
     CHECK(tensor_live_bytes() == 0, "%ld bytes of tensors were not freed", tensor_live_bytes());
 }
 
@@ -428,13 +354,13 @@ static bool beyond(double x, double ref, double bound)
 static Outcome near(Subject *s, int n, const char *what, const Result *r)
 {
     for (long i = 0; i < tensor_count(r->out); i++)
-        if (beyond((double)r->out.data[i], s->output[i], s->bound))
+        if (beyond((double)r->out.data[i], s->answer.output[i], s->answer.bound))
             return fails(s, "%02d%s: output %ld is %.9g, the oracle has %.9g, bound %.3g", n, what,
-                         i, (double)r->out.data[i], s->output[i], s->bound);
+                         i, (double)r->out.data[i], s->answer.output[i], s->answer.bound);
     for (long i = 0; i < tensor_count(r->lse); i++)
-        if (beyond((double)r->lse.data[i], s->lse[i], s->lse_bound))
+        if (beyond((double)r->lse.data[i], s->answer.lse[i], s->answer.lse_bound))
             return fails(s, "%02d%s: lse %ld is %.9g, the oracle has %.9g, bound %.3g", n, what, i,
-                         (double)r->lse.data[i], s->lse[i], s->lse_bound);
+                         (double)r->lse.data[i], s->answer.lse[i], s->answer.lse_bound);
     return HOLDS;
 }
 
@@ -1136,7 +1062,7 @@ static void add_to_sweep(const Subject *s)
         return;
     w->cases++;
     for (long i = 0; i < tensor_count(s->of[7].out); i++) {
-        double unit = ldexp(1, s->exponent), ref = s->output[i];
+        double unit = ldexp(1, s->exponent), ref = s->answer.output[i];
         float x = (float)(ref / unit), there = x + 0.3f, back = there - 0.3f;
         w->naive = worst_of(w->naive, fabs((double)s->of[6].out.data[i] - ref) / unit);
         w->tiled = worst_of(w->tiled, fabs((double)s->of[7].out.data[i] - ref) / unit);

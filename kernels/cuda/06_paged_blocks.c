@@ -5,90 +5,14 @@
 #include "../../chapters/06_paged_blocks/attention.h"
 #include "06_paged_blocks.h"
 #include "device.h"
+#include "mirror.h"
 
 #include "../../common/count.h"
-
-#include <stdlib.h>
 
 // The sizes of a call, by the letters of docs/NOTATION.md.
 typedef struct {
     long B, H, G, N, M, D, Dv;
 } Sizes;
-
-// --- the pool's mirror -----------------------------------------------------------------------
-
-// The pool's memory once more, float for float, in device memory.
-static struct {
-    const Pool *of;
-    const float *host; // where the pool's memory was
-    long len;          // tokens of each sequence
-    float *k, *v;
-} mirror;
-
-// Does the mirror hold what the pool holds? Pass 0 of a run begins with a pool that nobody here
-// has seen, at whatever address. Later passes find it as the one before left it.
-static bool mirror_follows(const Pool *pool, const BlockTable *tables, const Trace *trace)
-{
-    return trace->pass > 0 && mirror.of == pool && mirror.host == pool->k.data &&
-           mirror.len == tables[0].len;
-}
-
-// The whole pool, free slots and all: they are NaN there, too.
-static void mirror_upload(const Pool *pool)
-{
-    device_free(&mirror.k);
-    device_free(&mirror.v);
-    mirror.k = device_upload(pool->k);
-    mirror.v = device_upload(pool->v);
-    mirror.of = pool;
-    mirror.host = pool->k.data;
-}
-
-// The B tables in one array, [B, entries].
-static const long *upload_tables(const BlockTable *tables, long B, long entries)
-{
-    long *all = malloc((size_t)(B * entries) * sizeof *all + 1);
-    if (!all)
-        refuse(EXIT_MEMORY, "out of memory: %ld tables of %ld blocks", B, entries);
-    for (long b = 0; b < B; b++)
-        for (long i = 0; i < entries; i++)
-            all[b * entries + i] = tables[b].blocks[i];
-    const long *there = device_longs(all, B * entries);
-    free(all);
-    return there;
-}
-
-// The new tokens of one memory, written to their slots by the device itself.
-static void append_rows(float *memory, DevicePages pages, Tensor rows, long from)
-{
-    float *there = device_upload(rows);
-    GPU(paged_append(memory, pages, there, rows.shape[0], from, rows.shape[2], rows.shape[3],
-                     device_stream()));
-    device_free(&there);
-}
-
-// Chapter 06's pages_append, on both sides: the host hands out the blocks. *pages is what the
-// device then knows.
-static PagesStatus append(Pool *pool, BlockTable *tables, Tensor k, Tensor v, DevicePages *pages,
-                          const Trace *trace)
-{
-    long B = k.shape[0], from = B > 0 ? tables[0].len : 0;
-    if (B > 0 && !mirror_follows(pool, tables, trace))
-        mirror_upload(pool);
-    PagesStatus status = pages_append(pool, tables, k, v);
-    if (status != PAGES_OK)
-        return status;
-    pages->G = k.shape[1];
-    pages->T = pool->T;
-    pages->entries = B > 0 ? pages_count(pool, &tables[0]) : 0;
-    pages->table = upload_tables(tables, B, pages->entries);
-    pages->k = mirror.k;
-    pages->v = mirror.v;
-    append_rows(mirror.k, *pages, k, from);
-    append_rows(mirror.v, *pages, v, from);
-    mirror.len = from + k.shape[2];
-    return PAGES_OK;
-}
 
 // --- products by cuBLAS ----------------------------------------------------------------------
 
@@ -106,15 +30,6 @@ static int rows_of_group(Sizes z)
     return size_of(z.H / z.G * z.N);
 }
 
-// cuBLAS reads no table: keys or values are gathered into [B, G, M, width] first.
-static float *gathered(const float *memory, DevicePages pages, Sizes z, long width)
-{
-    float *rows = device_floats(z.B * z.G * z.M * width);
-    GPU(paged_gather(rows, memory, pages, z.B, z.M, width, device_stream()));
-    count_moved(z.B * z.G * z.M * width, z.B * z.G * z.M * width);
-    return rows;
-}
-
 // A factor of 0 lets cuBLAS write zeros without looking at Q and K, but 0 * NaN is NaN: that
 // factor is left to our own kernel.
 static float scale_for_cublas(float scale)
@@ -128,7 +43,7 @@ static void scores_by_cublas(float *s, const float *q, DevicePages pages, Sizes 
 {
     const float zero = 0.0f, factor = scale_for_cublas(scale);
     int n = rows_of_group(z), m = size_of(z.M), d = size_of(z.D), groups = size_of(z.B * z.G);
-    float *k = gathered(pages.k, pages, z, z.D);
+    float *k = mirror_gather(pages.k, pages, z.B, z.M, z.D); // cuBLAS reads no table
     if (z.B * z.N * z.M > 0)
         BLAS(cublasSgemmStridedBatched(device_blas(), CUBLAS_OP_T, CUBLAS_OP_N, m, n, d, &factor,
                                        k, d, z.M * z.D, q, d, n * z.D, &zero, s, m, n * z.M,
@@ -145,7 +60,7 @@ static void output_by_cublas(float *out, const float *p, DevicePages pages, cons
 {
     const float one = 1.0f, zero = 0.0f;
     int n = rows_of_group(z), m = size_of(z.M), dv = size_of(z.Dv), groups = size_of(z.B * z.G);
-    float *v = gathered(pages.v, pages, z, z.Dv);
+    float *v = mirror_gather(pages.v, pages, z.B, z.M, z.Dv);
     if (z.B * z.N * z.M > 0)
         BLAS(cublasSgemmStridedBatched(device_blas(), CUBLAS_OP_N, CUBLAS_OP_N, dv, n, m, &one, v,
                                        dv, z.M * z.Dv, p, m, n * z.M, &zero, out, dv,
@@ -266,7 +181,7 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
     Seen seen = {0};
     DevicePages pages = {0};
     int by = device_kernel("thread warp cublas", "warp");
-    PagesStatus status = append(pool, tables, k, v, &pages, trace);
+    PagesStatus status = mirror_append(&pages, pool, tables, k, v, trace);
     if (status != PAGES_OK)
         return status;
     Sizes z = {.B = q.shape[0], .H = q.shape[1], .G = k.shape[1], .N = q.shape[2],
@@ -296,6 +211,6 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
     device_mask_free(&rule);
     forget(&seen);
     CHECK(device_live_bytes() == held, "%ld bytes stay on the device", device_live_bytes() - held);
-    device_free(&pages.table);
+    mirror_free_tables(&pages);
     return PAGES_OK;
 }

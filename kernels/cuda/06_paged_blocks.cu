@@ -3,6 +3,7 @@
 
 #include "gpu.h"
 #include "mask.cuh"
+#include "pages.cuh"
 
 extern "C" {
 #include "06_paged_blocks.h"
@@ -58,40 +59,6 @@ __device__ static inline float warp_max(float x)
     for (int apart = WARP / 2; apart > 0; apart /= 2)
         x = fmaxf(x, __shfl_xor_sync(EVERY_LANE, x, apart));
     return x;
-}
-
-// --- the pool --------------------------------------------------------------------------------
-
-// Where token j of KV head g of sequence b lies: a row of [blocks * G * T, width]. The table says
-// which block, and the block has G heads with T slots each.
-__device__ static inline long slot_of(const DevicePages &p, long b, long g, long j)
-{
-    long block = p.table[b * p.entries + j / p.T];
-    return (block * p.G + g) * p.T + j % p.T;
-}
-
-// Scatter: new token t goes to the slot of token from + t, in each of G heads (gridDim.y of them
-// here), a thread a float.    memory: pages.k or pages.v    rows: [B, G, n, width]
-static __global__ void append_tokens(float *memory, DevicePages pages, const float *rows,
-                                     long from, long n, long width)
-{
-    long at = thread_number(), t = at / width, d = at % width;
-    if (t >= n)
-        return;
-    long slot = slot_of(pages, blockIdx.z, blockIdx.y, from + t);
-    memory[slot * width + d] = rows[(head_number() * n + t) * width + d];
-}
-
-// Gather: the M tokens of every sequence and head in one piece, [B, G, M, width], for those who
-// cannot read a table.
-static __global__ void gather_tokens(float *rows, const float *memory, DevicePages pages, long M,
-                                     long width)
-{
-    long at = thread_number(), j = at / width, d = at % width;
-    if (j >= M)
-        return;
-    long slot = slot_of(pages, blockIdx.z, blockIdx.y, j);
-    rows[(head_number() * M + j) * width + d] = memory[slot * width + d];
 }
 
 // --- scores ----------------------------------------------------------------------------------
@@ -298,26 +265,6 @@ static __global__ void repair_output(float *out, const float *p, const float *v,
 }
 
 // --- for C -----------------------------------------------------------------------------------
-
-cudaError_t paged_append(float *memory, DevicePages pages, const float *rows, long B, long from,
-                         long n, long width, cudaStream_t stream)
-{
-    if (B * n * width == 0)
-        return cudaSuccess;
-    LAUNCH(append_tokens, blocks_of_threads(n * width, pages.G, B), BLOCK, 0, stream, memory,
-           pages, rows, from, n, width);
-    return cudaGetLastError();
-}
-
-cudaError_t paged_gather(float *rows, const float *memory, DevicePages pages, long B, long M,
-                         long width, cudaStream_t stream)
-{
-    if (B * M * width == 0)
-        return cudaSuccess;
-    LAUNCH(gather_tokens, blocks_of_threads(M * width, pages.G, B), BLOCK, 0, stream, rows, memory,
-           pages, M, width);
-    return cudaGetLastError();
-}
 
 cudaError_t paged_scores(int by, float *s, const float *q, DevicePages pages, long B, long H,
                          long N, long M, long D, float scale, DeviceMask mask, cudaStream_t stream)

@@ -10,27 +10,13 @@
 #define CUDA_PAGED_BLOCKS_H
 
 #include "device_mask.h"
+#include "device_pages.h"
 
 #include <cuda_runtime_api.h>
 
 // Who computes what: a thread for each element of the result, a warp for each key and row, or
 // cuBLAS for the two products, on keys and values gathered into one piece.
 enum { BY_THREAD, BY_WARP, BY_CUBLAS };
-
-// A pool, and the tables of B sequences that hold equally many tokens. Token j of a sequence lies
-// in block table[j / T] of its row of the table, slot j % T.
-typedef struct {
-    float *k, *v;      // [blocks, G, T, D], [blocks, G, T, Dv]
-    const long *table; // [B, entries]: numbers of blocks
-    long G, T, entries;
-} DevicePages;
-
-// Tokens from:from + n of every sequence become the rows of [B, G, n, width], and back: the first
-// M tokens as [B, G, M, width]. memory is pages.k or pages.v.
-cudaError_t paged_append(float *memory, DevicePages pages, const float *rows, long B, long from,
-                         long n, long width, cudaStream_t stream);
-cudaError_t paged_gather(float *rows, const float *memory, DevicePages pages, long B, long M,
-                         long width, cudaStream_t stream);
 
 // S[i,j] = scale * sum over d of Q[i,d] K[j,d] + bias[i,j], -inf where i may not look at j
 cudaError_t paged_scores(int by, float *s, const float *q, DevicePages pages, long B, long H,

@@ -1,6 +1,7 @@
 // Chapter 07 on a device: the contract of chapters/07_flash_tiling/attention.h, computed by one
-// of nine kernels. The pages are appended to in the host's memory, where the chapter keeps them,
-// and what the kernel needs of them is copied to the device for each pass.
+// of nine kernels. The pool stays there from pass to pass (mirror.h): a pass uploads its new rows,
+// the block tables and its queries. A kernel that reads no table gets the keys and values gathered
+// into one piece, which the device does by itself.
 //
 //     ATTENTION_KERNEL=tile|vector|banks|skip|split|paged|mma|async|wgmma    "list" prints them
 //
@@ -8,11 +9,19 @@
 // the tiling cuts the keys. The kernels' tiles are their own, 32 by 32, whatever the tiling says.
 // split and paged cut the keys where the tiling does, and then every 128 keys; the others ignore
 // cuts, which change nothing but the last bits.
+//
+// What to expect of the last bits. Under one kernel a row's keys lie in the same tiles, and are
+// added in the same order, whatever the pass: one pass, token by token, and any block size give
+// the same bits. (Cuts together with a window are the exception: parts then begin at the cut for
+// one row and at its window for another.) Two kernels agree within the oracle's bound. So do a
+// prompt and the tokens after it, unless ATTENTION_KERNEL names one kernel for both.
 
 #include "../../chapters/07_flash_tiling/attention.h"
 
 #include "07_flash_tiling.h"
 #include "device.h"
+#include "flash_count.h"
+#include "mirror.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -21,6 +30,19 @@ enum { PART = 128 }; // the most keys in a part
 
 enum { TILE, VECTOR, BANKS, SKIP, SPLIT, PAGED, MMA, ASYNC, WGMMA }; // as they stand in `names`
 static const char names[] = "tile vector banks skip split paged mma async wgmma";
+
+// How each of them walks over the scores.
+static const FlashWalk walks[] = {
+    [TILE] = {.rows = 32, .keys = 32},
+    [VECTOR] = {.rows = 32, .keys = 32},
+    [BANKS] = {.rows = 32, .keys = 32},
+    [SKIP] = {.rows = 32, .keys = 32, .skips = true},
+    [SPLIT] = {.rows = 32, .keys = 32, .skips = true, .splits = true},
+    [PAGED] = {.rows = 32, .keys = 32, .skips = true, .splits = true, .groups = true},
+    [MMA] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
+    [ASYNC] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
+    [WGMMA] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
+};
 
 // Is there a cut with keys on both sides?
 static bool cuts_keys(const Tiling *tiling, long M)
@@ -64,66 +86,32 @@ static long *new_longs(long n)
     return numbers;
 }
 
-// Tokens of the longest of B sequences.
-static long longest(const BlockTable *tables, long B)
-{
-    long most = 0;
-    for (long b = 0; b < B; b++)
-        most = tables[b].len > most ? tables[b].len : most;
-    return most;
-}
-
-// The mask on the device. What a table does not hold is padding, like what the user hides. Where
-// all sequences are of one length there is no list of lengths to be read.
-static DeviceMask upload_mask(const Mask *mask, const BlockTable *tables, long B)
+// The mask of this pass with a length for every sequence: what a table does not hold is padding,
+// like what the user hides. The lengths are the caller's to free.
+static Mask own_mask(const Mask *mask, const BlockTable *tables, long B)
 {
     Mask own = *mask;
-    bool alike = true;
     own.lengths = new_longs(B);
     own.length_count = B;
     for (long b = 0; b < B; b++) {
         long keys = mask_head(mask, b, 0).keys;
         own.lengths[b] = keys < tables[b].len ? keys : tables[b].len;
-        alike = alike && own.lengths[b] == own.lengths[0];
     }
-    own.keys = alike ? own.lengths[0] : longest(tables, B);
-    long *lengths = own.lengths;
-    if (alike)
+    own.keys = mirror_longest(tables, B);
+    return own;
+}
+
+// The same on the device. Where all sequences are of one length there is no list to be read.
+static DeviceMask upload_mask(Mask own, long B)
+{
+    bool alike = true;
+    for (long b = 0; b < B; b++)
+        alike = alike && own.lengths[b] == own.lengths[0];
+    if (alike) {
+        own.keys = own.lengths[0];
         own.lengths = NULL;
-    DeviceMask m = device_mask(&own, B);
-    free(lengths);
-    return m;
-}
-
-// All tokens of one memory out of their blocks, on the device: [B, G, M, D]. Behind the end of a
-// shorter sequence lie NaNs.
-static float *upload_gathered(const Pool *pool, Tensor memory, const BlockTable *tables, long B,
-                              long M)
-{
-    long G = memory.shape[1], T = pool->T;
-    Tensor all = tensor_new(SHAPE(B, G, M, memory.shape[3]));
-    for (long b = 0; b < B; b++)
-        for (long g = 0; g < G; g++)
-            for (long i = 0; i < pages_count(pool, &tables[b]); i++) {
-                Tensor block = pages_block(pool, memory, &tables[b], g, i);
-                tensor_copy(tensor_slice(tensor_at(tensor_at(all, b), g), 0, i * T,
-                                         i * T + block.shape[0]), block);
-            }
-    float *at = device_upload(all);
-    tensor_free(&all);
-    return at;
-}
-
-// The tables as one, [B, entries]. What lies past a sequence's end is no block's number.
-static long *upload_tables(const Pool *pool, const BlockTable *tables, long B, long entries)
-{
-    long *all = new_longs(B * entries);
-    for (long b = 0; b < B; b++)
-        for (long i = 0; i < entries; i++)
-            all[b * entries + i] = i < pages_count(pool, &tables[b]) ? tables[b].blocks[i] : -1;
-    long *at = device_longs(all, B * entries);
-    free(all);
-    return at;
+    }
+    return device_mask(&own, B);
 }
 
 // The bounds of all parts: 0, where the tiling cuts, every PART keys from there, and M.
@@ -145,21 +133,21 @@ static long find_parts(const Tiling *tiling, long M, long *bounds)
     return parts;
 }
 
-static int upload_cuts(const Tiling *tiling, long M, long **cuts)
+// [parts + 1], the caller's to free.
+static long *new_bounds(const Tiling *tiling, long M, int *parts)
 {
-    long parts = find_parts(tiling, M, NULL), *bounds = new_longs(parts + 1);
+    long count = find_parts(tiling, M, NULL), *bounds = new_longs(count + 1);
     find_parts(tiling, M, bounds);
-    *cuts = device_longs(bounds, parts + 1);
-    free(bounds);
-    return (int)parts;
+    *parts = (int)count;
+    return bounds;
 }
 
 // --- one pass -----------------------------------------------------------------------------------
 
 // All arrays of a pass, on the device. Those that are not needed are NULL.
 typedef struct {
-    float *q, *k, *v, *out, *lse, *state, *acc, *halves;
-    long  *cuts, *table;
+    float *q, *k, *v, *out, *lse, *state, *acc, *halves; // k, v: gathered
+    long *cuts;
     DeviceMask mask;
 } Arrays;
 
@@ -170,7 +158,6 @@ static void free_arrays(Arrays *a)
     for (int i = 0; i < 8; i++)
         device_free(floats[i]);
     device_free(&a->cuts);
-    device_free(&a->table);
     device_mask_free(&a->mask);
 }
 
@@ -203,33 +190,54 @@ static void make_halves(Flash *f, Arrays *a)
     f->v16 = f->k16 + k;
 }
 
-// The kernel's inputs into f. What belongs to the device is kept in a, too, to be freed.
-static void upload(Flash *f, Arrays *a, int kernel, Tensor q, const Mask *mask, const Pool *pool,
-                   const BlockTable *tables, const Tiling *tiling)
+// Keys and values as the kernel reads them: where they lie, or in one piece.
+static void give_keys(Flash *f, Arrays *a, int kernel, DevicePages pages)
+{
+    f->k = pages.k;
+    f->v = pages.v;
+    f->table = pages.table;
+    f->T = fits(pages.T, "tokens in a block");
+    f->entries = fits(pages.entries, "blocks of a sequence");
+    if (kernel == PAGED)
+        return;
+    f->k = a->k = mirror_gather(pages.k, pages, f->B, f->M, f->D);
+    f->v = a->v = mirror_gather(pages.v, pages, f->B, f->M, f->Dv);
+}
+
+// Room for what the kernel writes.
+static void make_room(Flash *f, Arrays *a, int kernel)
 {
     long rows = (long)f->B * f->H * f->N;
-    f->T = fits(pool->T, "tokens in a block");
-    f->entries = (f->M + f->T - 1) / f->T;
-    f->mask = a->mask = upload_mask(mask, tables, f->B);
-    f->q = a->q = device_upload(q);
-    if (kernel == PAGED) {
-        f->k = a->k = device_upload(pool->k);
-        f->v = a->v = device_upload(pool->v);
-        f->table = a->table = upload_tables(pool, tables, f->B, f->entries);
-    } else {
-        f->k = a->k = upload_gathered(pool, pool->k, tables, f->B, f->M);
-        f->v = a->v = upload_gathered(pool, pool->v, tables, f->B, f->M);
-    }
-    if (kernel == SPLIT || kernel == PAGED) {
-        f->parts = upload_cuts(tiling, f->M, &a->cuts);
-        f->cuts = a->cuts;
+    f->out = a->out = device_floats(rows * f->Dv);
+    f->lse = a->lse = device_floats(rows);
+    if (walks[kernel].splits) {
         f->state = a->state = device_floats(rows * f->parts * 2);
         f->acc = a->acc = device_floats(rows * f->parts * f->Dv);
     }
-    if (kernel >= MMA)
+    if (walks[kernel].halves)
         make_halves(f, a);
-    f->out = a->out = device_floats(rows * f->Dv);
-    f->lse = a->lse = device_floats(rows);
+}
+
+// One pass over tokens that the pool holds already. Whatever is uploaded or made is freed.
+static void run_pass(Flash f, int kernel, Tensor out, Tensor lse, Tensor q, Mask own,
+                     DevicePages pages, const Tiling *tiling)
+{
+    Arrays a = {0};
+    long *bounds = NULL;
+    f.q = a.q = device_upload(q);
+    f.mask = a.mask = upload_mask(own, f.B);
+    if (walks[kernel].splits) {
+        bounds = new_bounds(tiling, f.M, &f.parts);
+        f.cuts = a.cuts = device_longs(bounds, f.parts + 1);
+    }
+    give_keys(&f, &a, kernel, pages);
+    make_room(&f, &a, kernel);
+    GPU(launch(kernel, &f));
+    device_download(out, f.out);
+    device_download(lse, f.lse);
+    flash_count(&f, walks[kernel], &own, bounds);
+    free_arrays(&a);
+    free(bounds);
 }
 
 PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale,
@@ -237,20 +245,19 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
                       Trace *trace)
 {
     long B = q.shape[0], H = q.shape[1], N = q.shape[2];
-    PagesStatus status = pages_append(pool, tables, k, v);
+    DevicePages pages;
+    PagesStatus status = mirror_append(&pages, pool, tables, k, v, trace);
     if (status != PAGES_OK)
         return status;
-    long M = longest(tables, B);
+    long M = mirror_longest(tables, B), held = device_live_bytes();
     int kernel = choose_kernel(tiling, N, M);
     if (B * H * N > 0) { // a grid of no blocks is refused
-        Arrays arrays = {0};
-        Flash f = sizes(q, pool, M, scale);
-        upload(&f, &arrays, kernel, q, mask, pool, tables, tiling);
-        GPU(launch(kernel, &f));
-        device_download(out, f.out);
-        device_download(lse, f.lse);
-        free_arrays(&arrays);
+        Mask own = own_mask(mask, tables, B);
+        run_pass(sizes(q, pool, M, scale), kernel, out, lse, q, own, pages, tiling);
+        free(own.lengths);
     }
+    CHECK(device_live_bytes() == held, "%ld bytes stay on the device", device_live_bytes() - held);
+    mirror_free_tables(&pages);
     for (long b = 0; b < B; b++)
         for (long h = 0; h < H; h++) {
             trace_at(trace, b, h);

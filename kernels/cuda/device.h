@@ -46,6 +46,7 @@ void   device_download(Tensor to, const float *from);
 void   device_free(void *array);       // the address of the pointer: freed, and made NULL
 long   device_live_bytes(void);
 long   device_peak_bytes(void);
+long   device_uploaded_bytes(void);    // all that the host ever sent
 void   device_free_all(void);          // runs by itself at exit
 
 // --- masks -----------------------------------------------------------------------------------
