@@ -69,7 +69,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: units sanitized-tests simt counted cuda cpu FORCE
+.PHONY: units sanitized-tests simt counted cuda cpu simt-gcc simt-clang simt-objects FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -145,7 +145,8 @@ $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
 KERNELS   := $(patsubst kernels/cuda/%.c,%,$(wildcard kernels/cuda/[0-9]*.c))
 SIMT      := $(wildcard kernels/simt/*.c)
 SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
-SIMT_CXX  := g++ -x c++ -std=c++17 -g -O2 -ffp-contract=off -Wall -Wno-unknown-pragmas
+SIMT_LANG := -x c++ -std=c++17 -g -ffp-contract=off -Wall -Wno-unknown-pragmas
+SIMT_CXX  := g++ $(SIMT_LANG) -O2
 build/simt/obj/%.o: %.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< (simt)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
@@ -156,6 +157,10 @@ build/simt/obj/%.cu.o: %.cu Makefile
 # without -fsanitize: kernels/simt/hooks.c stands in for the sanitizer's own library.
 SIMT_COUNT := -O1 -fno-reorder-blocks -fno-tree-ch -fsanitize=thread,bounds-strict \
     --param tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
+# clang announces no read of what is written next, unless it is told to, and may merge accesses.
+SIMT_COUNT_CLANG := -O1 -fno-unroll-loops -fno-vectorize -fno-slp-vectorize \
+    -fsanitize=thread,bounds -mllvm -tsan-instrument-read-before-write \
+    -mllvm -tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
 build/counted/obj/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D) && $(SAY) "g++   $< (counted)"
 	$(Q)$(SIMT_CXX) $(SIMT_COUNT) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
@@ -188,6 +193,10 @@ build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
 counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
+# What tests/simt_build.sh asks: how a kernel is compiled, and what it is linked with.
+simt-gcc: ; @echo 'g++ $(SIMT_LANG) $(SIMT_COUNT) $(SIMT_HEAD)'
+simt-clang: ; @echo 'clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG) $(SIMT_HEAD)'
+simt-objects: $(patsubst %.c,build/simt/obj/%.o,$(wildcard kernels/simt/*.c)) ; @echo '$^'
 simt: $(KERNELS:%=build/simt/%)         ## build every chapter with its CUDA kernels, no GPU needed
 
 # The same with nvcc, for sm_80 (A100) and sm_90a (H100, H200): kernels through nvcc, hosts through

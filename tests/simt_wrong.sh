@@ -6,25 +6,17 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 build=build/gpu_wrong
-warnings="-Wall -Wextra -Wshadow -Wconversion"
-kernel="-x c++ -std=c++17 -g -O1 -ffp-contract=off -Wall -Wno-unknown-pragmas -fno-reorder-blocks
-    -fno-tree-ch -fsanitize=thread,bounds-strict --param tsan-instrument-func-entry-exit=0
-    -fsanitize-coverage=trace-pc -Ikernels/simt/include -Ikernels/cuda"
 failed=0
 
-mkdir -p $build/simt
-for file in kernels/simt/*.c; do
-    object=$build/simt/$(basename "$file" .c).o
-    [ "$object" -nt "$file" ] && [ "$object" -nt kernels/simt/inside.h ] && continue
-    ${CC:-gcc} -std=c11 -O2 -g $warnings -c "$file" -o "$object" || exit 1
-done
+. tests/simt_build.sh
+mkdir -p $build
 
 # What the first line announces must stand in what the program says, word for word. A report of a
 # kernel also has to make the program fail.
 check() {
     wanted=$(sed -n '1s|^// Report: ||p' "tests/gpu_wrong/$1.cu")
-    if ! g++ $kernel -c "tests/gpu_wrong/$1.cu" -o "$build/$1.o" ||
-        ! g++ -o "$build/$1" "$build/$1.o" $build/simt/*.o -lpthread -lm; then
+    if ! simt_compile gcc "tests/gpu_wrong/$1.cu" "$build/$1.o" ||
+        ! simt_link "$build/$1" "$build/$1.o"; then
         echo "not ok - gpu_wrong $1: it does not compile"
         return 1
     fi
