@@ -27,7 +27,7 @@ typedef struct {
 
 static Array *arrays; // [array_count], in no order
 static long array_count, array_room;
-static long live_bytes, peak_bytes, uploaded_bytes;
+static long live_bytes, peak_bytes, uploaded_bytes, downloaded_bytes;
 
 static cudaStream_t stream;
 static cublasHandle_t blas;
@@ -125,8 +125,7 @@ static void copy(void *to, const void *from, long bytes, enum cudaMemcpyKind kin
         return;
     GPU(cudaMemcpyAsync(to, from, (size_t)bytes, kind, device_stream()));
     GPU(cudaStreamSynchronize(device_stream()));
-    if (kind == cudaMemcpyHostToDevice)
-        uploaded_bytes += bytes;
+    *(kind == cudaMemcpyHostToDevice ? &uploaded_bytes : &downloaded_bytes) += bytes;
 }
 
 long *device_longs(const long *from, long n)
@@ -204,6 +203,17 @@ long device_peak_bytes(void)
 long device_uploaded_bytes(void)
 {
     return uploaded_bytes;
+}
+
+long device_downloaded_bytes(void)
+{
+    return downloaded_bytes;
+}
+
+void device_reset_counts(void)
+{
+    peak_bytes = live_bytes;
+    uploaded_bytes = downloaded_bytes = 0;
 }
 
 // --- masks -------------------------------------------------------------------------------------

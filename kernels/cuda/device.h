@@ -46,7 +46,9 @@ void   device_download(Tensor to, const float *from);
 void   device_free(void *array);       // the address of the pointer: freed, and made NULL
 long   device_live_bytes(void);
 long   device_peak_bytes(void);
-long   device_uploaded_bytes(void);    // all that the host ever sent
+long   device_uploaded_bytes(void);    // copied to the device, and back from it
+long   device_downloaded_bytes(void);
+void   device_reset_counts(void);      // peak = live, nothing copied: counts from here
 void   device_free_all(void);          // runs by itself at exit
 
 // --- masks -----------------------------------------------------------------------------------
