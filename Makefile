@@ -144,6 +144,7 @@ $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
 # on the emulator in kernels/simt. A .cu is compiled by g++; the hosts are C, as for a GPU.
 KERNELS   := $(patsubst kernels/cuda/%.c,%,$(wildcard kernels/cuda/[0-9]*.c))
 SIMT      := $(wildcard kernels/simt/*.c)
+ON_DEVICE := kernels/cuda/backend.c $(filter-out common/backend.c,$(COMMON))# common/ on a device
 SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
 SIMT_LANG := -x c++ -std=c++17 -g -ffp-contract=off -Wall -Wno-unknown-pragmas
 SIMT_CXX  := g++ $(SIMT_LANG) -O2
@@ -175,7 +176,8 @@ cu    = $(wildcard kernels/cuda/$(call number,$(1))_*.cu) $(addprefix kernels/cu
 # $(1) the chapter, $(2) simt or counted
 define simt
 build/$(2)/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
-    $(call hosts,$(1)) $(SIMT) $(COMMON)) $(patsubst %,build/$(2)/obj/%.o,$(call cu,$(1)))
+    $(call hosts,$(1)) kernels/cuda/probe_simt.c $(SIMT) $(ON_DEVICE)) \
+    $(patsubst %,build/$(2)/obj/%.o,$(call cu,$(1)))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
 endef
@@ -185,7 +187,7 @@ cpu: all
 # All kernels in one program, against the oracle, as build/tests/property is for the chapters.
 build/simt/obj/book/%.o: kernels/cuda/%.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
-	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
 build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) $(CASES) \
     $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(SIMT) $(COMMON)) \
     $(KERNELS:%=build/simt/obj/book/%.o) \
@@ -213,7 +215,8 @@ build/cuda/obj/%.cu.o: %.cu Makefile
 	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
 define cuda
 build/cuda/$(1): $(patsubst %.c,build/cuda/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
-    $(call hosts,$(1)) $(COMMON)) $(patsubst %,build/cuda/obj/%.o,$(call cu,$(1)))
+    $(call hosts,$(1)) kernels/cuda/probe_gpu.c $(ON_DEVICE)) \
+    $(patsubst %,build/cuda/obj/%.o,$(call cu,$(1)))
 	@$$(SAY) "link  $$@"
 	$$(Q)$(NVCC) -o $$@ $$^ -lcublas -lm -ldl
 endef

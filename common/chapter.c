@@ -1,5 +1,6 @@
 #include "chapter.h"
 
+#include "backend.h"
 #include "npy.h"
 
 void chapter_combine(Input *in, Tensor out, long from, long to, Trace *trace)
@@ -21,6 +22,7 @@ void chapter_finish(const Options *o, Input *in, Trace *trace, const Measure *m,
     if (o->lse)
         npy_write(o->lse, lse);
     measure_report(m);
+    backend_close();
     tensor_free(&out);
     tensor_free(&lse);
     input_free(in);

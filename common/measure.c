@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "measure.h"
 
+#include "backend.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -72,6 +74,7 @@ bool measure_again(Measure *m, Tensor out, Tensor lse)
         tensor_fill(m->input->result, NAN);
     }
     tensor_reset_peak();
+    backend_begin();
     counts = (Counts){0};
     m->live = tensor_live_bytes();
     m->began = measure_clock();
@@ -99,6 +102,7 @@ static void print_stats(const Measure *m, double median)
     printf("%-16s %16ld\n", "bytes scratch", measure_scratch(m));
     printf("%-16s %16ld\n", "bytes KV", m->kv_bytes);
     printf("%-16s %16.6f   %s\n", "seconds", median, measure_hardware());
+    backend_report();
 }
 
 static void print_csv(const Measure *m, double median)
@@ -106,11 +110,13 @@ static void print_csv(const Measure *m, double median)
     const Input *in = m->input;
     printf("# %s, %s\n", measure_hardware(), __VERSION__);
     printf("chapter,B,H,G,N,M,D,Dv,rounds,median_s,min_s,max_s,flops,read_bytes,written_bytes,"
-           "scratch_bytes,peak_bytes,kv_bytes\n");
-    printf("%s,%ld,%ld,%ld,%ld,%ld,%ld,%ld,%d,%.9f,%.9f,%.9f,%ld,%ld,%ld,%ld,%ld,%ld\n",
+           "scratch_bytes,peak_bytes,kv_bytes,device,kernel\n");
+    printf("%s,%ld,%ld,%ld,%ld,%ld,%ld,%ld,%d,%.9f,%.9f,%.9f,%ld,%ld,%ld,%ld,%ld,%ld,"
+           "%s,%s\n",
            m->options->chapter->name, in->B, in->H, in->G, in->N, in->P + in->M, in->D, in->Dv,
            m->timed, median, m->seconds[0], m->seconds[m->timed - 1], m->counts.flops,
-           m->counts.read_bytes, m->counts.written_bytes, measure_scratch(m), m->peak, m->kv_bytes);
+           m->counts.read_bytes, m->counts.written_bytes, measure_scratch(m), m->peak, m->kv_bytes,
+           backend_device(), backend_kernel());
 }
 
 void measure_report(const Measure *m)

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "backend.h"
 #include "fail.h"
 #include "output.h"
 
@@ -354,6 +355,8 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
     add_run_flags(o);
     for (const Flag *own = chapter->flags; own && own->name; own++)
         add(o, *own);
+    for (const Flag *device = backend_flags(); device->name; device++)
+        add(o, *device);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             print_help(o);
@@ -379,4 +382,5 @@ void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
     check_sources(o);
     check_bench(o);
     check_outputs(o);
+    backend_open(o);
 }

@@ -67,7 +67,7 @@ typedef struct {
 } Options;
 
 // Reads the command line. --help and --version are answered here (exit 0); anything wrong is
-// refused with EXIT_USAGE.
+// refused with EXIT_USAGE. Last, the device is asked whether it can do this (backend.h).
 void options_read(Options *o, int argc, char **argv, const Chapter *chapter);
 
 // Was the flag given?

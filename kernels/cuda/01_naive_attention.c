@@ -7,6 +7,8 @@
 
 #include "../../common/count.h"
 
+const DeviceKernels device_kernels = {"thread warp cublas", "warp", NULL};
+
 // cuBLAS is told sizes as ints.
 static int size_of(long n)
 {
@@ -94,7 +96,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
 {
     long N = q.shape[0], M = k.shape[0], D = q.shape[1], Dv = v.shape[1];
     long held = device_live_bytes();
-    int by = device_kernel("thread warp cublas", "warp");
+    int by = device_kernel(device_kernels.names, device_kernels.usual);
     float *q_there = device_upload(q), *k_there = device_upload(k), *v_there = device_upload(v);
     float *s = device_floats(N * M); // the scores; the weights in the end
     float *out_there = device_floats(N * Dv), *lse_there = device_floats(N);

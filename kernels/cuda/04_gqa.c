@@ -7,6 +7,8 @@
 
 #include "../../common/count.h"
 
+const DeviceKernels device_kernels = {"thread warp cublas", "warp", NULL};
+
 // The sizes of a call, by the letters of docs/NOTATION.md.
 typedef struct {
     long B, H, G, N, M, D, Dv;
@@ -178,7 +180,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
                .M = k.shape[2], .D = q.shape[3], .Dv = v.shape[3]};
     Seen seen = {0};
     long held = device_live_bytes();
-    int by = device_kernel("thread warp cublas", "warp");
+    int by = device_kernel(device_kernels.names, device_kernels.usual);
     float *q_there = device_upload(q), *k_there = device_upload(k), *v_there = device_upload(v);
     float *s = device_floats(z.B * z.H * z.N * z.M); // the scores; the weights in the end
     float *out_there = device_floats(z.B * z.H * z.N * z.Dv);

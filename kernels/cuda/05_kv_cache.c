@@ -7,6 +7,8 @@
 
 #include "../../common/count.h"
 
+const DeviceKernels device_kernels = {"thread warp cublas", "warp", NULL};
+
 // The sizes of a call, by the letters of docs/NOTATION.md.
 typedef struct {
     long B, H, G, N, M, D, Dv;
@@ -238,7 +240,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
                const Mask *mask, Cache *cache, Trace *trace)
 {
     Seen seen = {0};
-    int by = device_kernel("thread warp cublas", "warp");
+    int by = device_kernel(device_kernels.names, device_kernels.usual);
     append(cache, k, v, trace);
     Tensor all_k = cache_keys(cache), all_v = cache_values(cache); // [B, G, P + n, D or Dv]
     DeviceRows k_there = rows_of(mirror.k, all_k), v_there = rows_of(mirror.v, all_v);

@@ -9,6 +9,8 @@
 
 #include "../../common/count.h"
 
+const DeviceKernels device_kernels = {"thread warp cublas", "warp", NULL};
+
 // The sizes of a call, by the letters of docs/NOTATION.md.
 typedef struct {
     long B, H, G, N, M, D, Dv;
@@ -180,7 +182,7 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
 {
     Seen seen = {0};
     DevicePages pages = {0};
-    int by = device_kernel("thread warp cublas", "warp");
+    int by = device_kernel(device_kernels.names, device_kernels.usual);
     PagesStatus status = mirror_append(&pages, pool, tables, k, v, trace);
     if (status != PAGES_OK)
         return status;

@@ -3,7 +3,7 @@
 // the block tables and its queries. A kernel that reads no table gets the keys and values gathered
 // into one piece, which the device does by itself.
 //
-//     ATTENTION_KERNEL=tile|vector|banks|skip|split|paged|mma|async|wgmma    "list" prints them
+//     --kernel tile|vector|banks|skip|split|paged|mma|async|wgmma    "list" prints them
 //
 // Unless told otherwise one query is computed by `paged`, several by `skip`, or by `split` where
 // the tiling cuts the keys. The kernels' tiles are their own, 32 by 32, whatever the tiling says.
@@ -30,6 +30,7 @@ enum { PART = 128 }; // the most keys in a part
 
 enum { TILE, VECTOR, BANKS, SKIP, SPLIT, PAGED, MMA, ASYNC, WGMMA }; // as they stand in `names`
 static const char names[] = "tile vector banks skip split paged mma async wgmma";
+const DeviceKernels device_kernels = {names, "skip", "one query: paged; with --cut: split"};
 
 // How each of them walks over the scores.
 static const FlashWalk walks[] = {

@@ -28,6 +28,7 @@ typedef struct {
 static Array *arrays; // [array_count], in no order
 static long array_count, array_room;
 static long live_bytes, peak_bytes, uploaded_bytes, downloaded_bytes;
+static char used[128]; // names of kernels, joined by +
 
 static cudaStream_t stream;
 static cublasHandle_t blas;
@@ -48,15 +49,20 @@ void device_free_all(void)
     array_room = live_bytes = 0;
 }
 
-cudaStream_t device_stream(void)
+void device_require(void)
 {
     int devices = 0;
-    if (stream)
-        return stream;
     cudaError_t error = cudaGetDeviceCount(&devices);
     if (error != cudaSuccess || devices == 0)
         refuse(EXIT_DEVICE, "no such device: expected a GPU that CUDA can use, got %s",
                error != cudaSuccess ? cudaGetErrorString(error) : "none");
+}
+
+cudaStream_t device_stream(void)
+{
+    if (stream)
+        return stream;
+    device_require();
     GPU(cudaStreamCreate(&stream));
     CHECK(atexit(device_free_all) == 0, "no room for an exit handler");
     return stream;
@@ -214,6 +220,7 @@ void device_reset_counts(void)
 {
     peak_bytes = live_bytes;
     uploaded_bytes = downloaded_bytes = 0;
+    used[0] = '\0';
 }
 
 // --- masks -------------------------------------------------------------------------------------
@@ -278,20 +285,41 @@ static int position(const char *names, const char *name)
     return -1;
 }
 
+static const char *chosen; // by --kernel
+
+void device_choose_kernel(const char *by, const char *name, const char *names)
+{
+    if (position(names, name) < 0)
+        refuse(EXIT_USAGE, "%s: expected one of %s, or list, got \"%s\"", by, names, name);
+    chosen = name;
+}
+
+static void note_used(const char *name)
+{
+    size_t n = strlen(used);
+    for (const char *at = used; *at; at += strspn(at, "+")) {
+        size_t word = strcspn(at, "+");
+        if (word == strlen(name) && memcmp(at, name, word) == 0)
+            return;
+        at += word;
+    }
+    snprintf(used + n, sizeof used - n, "%s%s", n ? "+" : "", name);
+}
+
+const char *device_kernels_used(void)
+{
+    return *used ? used : "none";
+}
+
 int device_kernel(const char *names, const char *usual)
 {
-    const char *name = getenv("ATTENTION_KERNEL");
+    const char *name = chosen ? chosen : getenv("ATTENTION_KERNEL");
     if (!name || !*name)
         name = usual;
-    if (strcmp(name, "list") == 0) {
-        printf("%s (usually %s)\n", names, usual);
-        output_finish();
-        exit(0);
-    }
     int i = position(names, name);
     if (i < 0)
-        refuse(EXIT_USAGE, "ATTENTION_KERNEL: expected one of %s, or list, got \"%s\"", names,
-               name);
+        refuse(EXIT_USAGE, "ATTENTION_KERNEL: expected one of %s, got \"%s\"", names, name);
+    note_used(name);
     return i;
 }
 

@@ -26,8 +26,11 @@
 void device_check(cudaError_t error, const char *call, const char *file, int line);
 void device_check_blas(cublasStatus_t status, const char *call, const char *file, int line);
 
+// Refuses with EXIT_DEVICE where there is no device.
+void device_require(void);
+
 // The stream on which everything is done in order, and cuBLAS's handle on it. The first call
-// of either refuses where there is no device.
+// of either requires a device.
 cudaStream_t   device_stream(void);
 cublasHandle_t device_blas(void);
 
@@ -48,7 +51,7 @@ long   device_live_bytes(void);
 long   device_peak_bytes(void);
 long   device_uploaded_bytes(void);    // copied to the device, and back from it
 long   device_downloaded_bytes(void);
-void   device_reset_counts(void);      // peak = live, nothing copied: counts from here
+void   device_reset_counts(void);      // peak = live, nothing copied, no kernel used yet
 void   device_free_all(void);          // runs by itself at exit
 
 // --- masks -----------------------------------------------------------------------------------
@@ -60,9 +63,24 @@ void       device_mask_free(DeviceMask *m);
 
 // --- kernels by name ---------------------------------------------------------------------------
 
-// Which of `names` (separated by spaces) the environment's ATTENTION_KERNEL says, counted from
-// 0; the index of `usual` where it says nothing. "list" prints them and ends the program.
+// The kernels that a host offers. Each host defines its own table under this name.
+typedef struct {
+    const char *names;     // separated by spaces
+    const char *usual;     // the one that is taken unless a user says another
+    const char *otherwise; // when it is another, in words for --help; or NULL
+} DeviceKernels;
+
+extern const DeviceKernels device_kernels;
+
+// What `by`, a flag or a variable of the environment, says; refused unless it is one of `names`.
+void device_choose_kernel(const char *by, const char *name, const char *names);
+
+// Which of `names` was chosen, or else the environment's ATTENTION_KERNEL says, or else is
+// `usual`: its place, counted from 0.
 int device_kernel(const char *names, const char *usual);
+
+// Those that device_kernel has named since the counts were reset, joined by +.
+const char *device_kernels_used(void);
 
 // --- steps --------------------------------------------------------------------------------------
 

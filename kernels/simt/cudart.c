@@ -184,8 +184,8 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
-    *count = 1;
-    return answer(cudaSuccess);
+    *count = simt_devices();
+    return answer(*count ? cudaSuccess : cudaErrorNoDevice);
 }
 
 cudaError_t cudaSetDevice(int device)

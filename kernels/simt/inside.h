@@ -128,10 +128,10 @@ extern __thread Worker *simt_worker; // NULL outside kernels
 
 // The environment, read once. See README.md for the names.
 typedef struct {
-    int threads;
+    int threads, devices;
     long trace_block, trace_warp; // -1: none
     bool sites, table;
-    const char *counts;
+    const char *counts;           // a path; simt_set_counts gives a file instead
     size_t cache;
     uint64_t steps;               // after which a thread counts as one that never ends
     double patience;              // seconds for one block

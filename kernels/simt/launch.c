@@ -41,6 +41,7 @@ void settings_read(void)
     const char *trace = getenv("SIMT_TRACE_WARP");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     simt_set_threads((int)number("SIMT_THREADS", cores > 0 ? (double)cores : 1));
+    settings.devices = number("SIMT_DEVICES", 1) > 0;
     settings.cache = (size_t)number("SIMT_CACHE", 0);
     settings.sites = number("SIMT_SITES", 0) > 0;
     settings.table = number("SIMT_TABLE", 0) > 0;
@@ -65,6 +66,31 @@ void simt_set_cache(size_t bytes)
 {
     settings_read();
     settings.cache = bytes;
+}
+
+int simt_devices(void)
+{
+    settings_read();
+    return settings.devices;
+}
+
+size_t simt_cache(void)
+{
+    settings_read();
+    return settings.cache;
+}
+
+void simt_set_trace(long block, long warp)
+{
+    settings_read();
+    settings.trace_block = block;
+    settings.trace_warp = warp;
+}
+
+void simt_set_sites(int on)
+{
+    settings_read();
+    settings.sites = on;
 }
 
 // --- limits ----------------------------------------------------------------------------------

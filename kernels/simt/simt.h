@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -119,6 +120,25 @@ typedef struct {
 const simt_stats *simt_last(void);
 void simt_set_threads(int threads);
 void simt_set_cache(size_t bytes);
+size_t simt_cache(void);
+int simt_devices(void);                        // 1, or what SIMT_DEVICES says
+
+// What a program's flags ask for, as the environment's SIMT_... do. A file of counts stays the
+// caller's; NULL: no more.
+void simt_set_trace(long block, long warp);
+void simt_set_sites(int on);
+void simt_set_counts(FILE *csv);
+long simt_traced(void);                        // requests of the traced warp
+void simt_print_sites(void);                   // now instead of at exit
+
+// Are accesses counted in this program? All launches since simt_forget(), added up.
+int simt_is_counted(void);
+const simt_stats *simt_sum(void);
+void simt_forget(void);
+
+// The units that three kinds of access took, over those they needed: from SIMT_LOAD_GLOBAL on
+// sectors, from SIMT_LOAD_SHARED on wavefronts.
+double simt_over_ideal(const simt_stats *s, int first);
 
 // --- device memory, for the emulated runtime -------------------------------------------------
 

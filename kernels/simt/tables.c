@@ -22,6 +22,7 @@ static void *resize(void *p, size_t n, size_t bytes)
 // --- a line per launch -----------------------------------------------------------------------
 
 static FILE *csv;
+static bool csv_given; // by simt_set_counts, which closes it
 
 static void csv_header(void)
 {
@@ -53,6 +54,15 @@ static void csv_line(const simt_stats *s)
     fflush(csv);
 }
 
+void simt_set_counts(FILE *file)
+{
+    settings_read();
+    csv = file;
+    csv_given = file != NULL;
+    if (csv)
+        csv_header();
+}
+
 // --- kernels ---------------------------------------------------------------------------------
 
 typedef struct {
@@ -64,6 +74,34 @@ typedef struct {
 static Row *rows;
 static int row_count;
 
+static void add_count(simt_count *sum, const simt_count *c)
+{
+    sum->requests += c->requests;
+    sum->lanes += c->lanes;
+    sum->bytes += c->bytes;
+    sum->units += c->units;
+    sum->ideal += c->ideal;
+}
+
+static void add_stats(simt_stats *sum, const simt_stats *s)
+{
+    for (int k = 0; k < SIMT_KINDS; k++)
+        add_count(&sum->count[k], &s->count[k]);
+    sum->distinct_read += s->distinct_read;
+    sum->distinct_written += s->distinct_written;
+    sum->cache_read += s->cache_read;
+    sum->cache_written += s->cache_written;
+    sum->barriers += s->barriers;
+    sum->syncwarps += s->syncwarps;
+    sum->shuffles += s->shuffles;
+    sum->mmas += s->mmas;
+    sum->ldmatrices += s->ldmatrices;
+    sum->partial += s->partial;
+    sum->races += s->races;
+    sum->reports += s->reports;
+    sum->seconds += s->seconds;
+}
+
 static void add_row(const simt_stats *s)
 {
     int i = 0;
@@ -73,24 +111,16 @@ static void add_row(const simt_stats *s)
         rows = resize(rows, (size_t)++row_count, sizeof *rows);
         rows[i] = (Row){.name = s->name};
     }
-    simt_stats *sum = &rows[i].sum;
     rows[i].launches++;
-    for (int k = 0; k < SIMT_KINDS; k++) {
-        sum->count[k].bytes += s->count[k].bytes;
-        sum->count[k].units += s->count[k].units;
-        sum->count[k].ideal += s->count[k].ideal;
-    }
-    sum->distinct_read += s->distinct_read + s->distinct_written;
-    sum->cache_read += s->cache_read + s->cache_written;
-    sum->races += s->races;
+    add_stats(&rows[i].sum, s);
 }
 
-static double ratio(const simt_count *c)
+double simt_over_ideal(const simt_stats *s, int first)
 {
     uint64_t units = 0, ideal = 0;
-    for (int k = 0; k < 3; k++) {
-        units += c[k].units;
-        ideal += c[k].ideal;
+    for (int k = first; k < first + 3; k++) {
+        units += s->count[k].units;
+        ideal += s->count[k].ideal;
     }
     return ideal ? (double)units / (double)ideal : 1;
 }
@@ -104,10 +134,11 @@ static void print_rows(void)
         uint64_t asked = s->count[0].bytes + s->count[1].bytes + s->count[2].bytes;
         char cached[24] = "-";
         if (settings.cache)
-            snprintf(cached, sizeof cached, "%" PRIu64, s->cache_read);
+            snprintf(cached, sizeof cached, "%" PRIu64, s->cache_read + s->cache_written);
         printf("%-28s %8ld %14" PRIu64 " %14" PRIu64 " %14s %8.2fx %10.2fx %6" PRIu64 "\n",
-               rows[i].name, rows[i].launches, asked, s->distinct_read, cached,
-               ratio(s->count), ratio(s->count + SIMT_LOAD_SHARED), s->races);
+               rows[i].name, rows[i].launches, asked, s->distinct_read + s->distinct_written,
+               cached, simt_over_ideal(s, SIMT_LOAD_GLOBAL),
+               simt_over_ideal(s, SIMT_LOAD_SHARED), s->races);
     }
     printf("bytes of global memory; sectors and wavefronts over the ideal\n");
 }
@@ -124,20 +155,11 @@ typedef struct {
 static SourceLine *lines;
 static int line_count;
 
-static void add_line(SourceLine *into, const simt_count *c)
-{
-    into->count.requests += c->requests;
-    into->count.lanes += c->lanes;
-    into->count.bytes += c->bytes;
-    into->count.units += c->units;
-    into->count.ideal += c->ideal;
-}
-
 void tables_site(const char *kernel, uintptr_t pc, int kind, const simt_count *c)
 {
     for (int i = 0; i < line_count; i++)
         if (lines[i].pc == pc && lines[i].kind == kind && strcmp(lines[i].kernel, kernel) == 0) {
-            add_line(&lines[i], c);
+            add_count(&lines[i].count, c);
             return;
         }
     lines = resize(lines, (size_t)line_count + 1, sizeof *lines);
@@ -161,7 +183,7 @@ static void merge_lines(void)
                          strcmp(lines[j].kernel, one.kernel) != 0))
             j++;
         if (j < n)
-            add_line(&lines[j], &one.count);
+            add_count(&lines[j].count, &one.count);
         else
             lines[n++] = one;
     }
@@ -181,12 +203,12 @@ static void print_lines(void)
 {
     merge_lines();
     qsort(lines, (size_t)line_count, sizeof *lines, costlier);
-    printf("%-22s %-28s %-13s %10s %6s %6s %11s %7s\n", "line", "kernel", "access", "requests",
+    printf("%-24s %-28s %-13s %10s %6s %6s %11s %7s\n", "line", "kernel", "access", "requests",
            "lanes", "bytes", "units", "ideal");
     for (int i = 0; i < line_count; i++) {
         const simt_count *c = &lines[i].count;
         double n = (double)c->requests;
-        printf("%-22s %-28s %-13s %10" PRIu64 " %6.1f %6.1f %11" PRIu64 " %6.2fx\n",
+        printf("%-24s %-28s %-13s %10" PRIu64 " %6.1f %6.1f %11" PRIu64 " %6.2fx\n",
                lines[i].place, lines[i].kernel, kind_name[lines[i].kind], c->requests,
                (double)c->lanes / n, (double)c->bytes / (double)c->lanes, c->units,
                (double)c->units / (double)(c->ideal ? c->ideal : 1));
@@ -197,11 +219,19 @@ static void print_lines(void)
 
 // --- one warp --------------------------------------------------------------------------------
 
+static atomic_long traced;
+
+long simt_traced(void)
+{
+    return traced;
+}
+
 void trace_request(const Worker *w, const Warp *p, const Thread *first, uint32_t mask,
                    const uintptr_t *address, unsigned units, unsigned ideal)
 {
     char place[256];
     bool global = first->kind < SIMT_LOAD_SHARED;
+    traced++;
     flockfile(stderr);
     fprintf(stderr, "warp %d of block %u: %s, %d bytes a lane, at %s, %s %u (ideal %u)\n",
             p->index, w->block, kind_name[first->kind], first->size, where(first->pc),
@@ -229,11 +259,25 @@ void trace_request(const Worker *w, const Warp *p, const Thread *first, uint32_t
 
 // --- when ------------------------------------------------------------------------------------
 
+static simt_stats sum; // of all launches since simt_forget()
+
+const simt_stats *simt_sum(void)
+{
+    return &sum;
+}
+
+void simt_forget(void)
+{
+    sum = (simt_stats){0};
+    row_count = line_count = 0;
+}
+
 void tables_launch(const simt_stats *s)
 {
+    add_stats(&sum, s);
     if (settings.table)
         add_row(s);
-    if (!settings.counts)
+    if (!settings.counts && !csv)
         return;
     if (!csv && (csv = fopen(settings.counts, "w")) != NULL)
         csv_header();
@@ -253,6 +297,17 @@ void tables_exit(void)
         print_rows();
     if (simt_counted && settings.sites)
         print_lines();
-    if (csv)
+    if (csv && !csv_given)
         fclose(csv);
+}
+
+int simt_is_counted(void)
+{
+    return simt_counted;
+}
+
+void simt_print_sites(void)
+{
+    print_lines();
+    settings.sites = false; // once is enough
 }
