@@ -19,8 +19,14 @@ SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
 # --- for readers: DEVICE=simt runs the chapters' CUDA kernels without a GPU -------------------------
 
+# DEVICE=counted: every access counted; DEVICE=cuda: on a GPU. Other goals do not look at it.
+ifneq ($(filter run run-% verify verify-%,$(MAKECMDGOALS)),)
+ifneq ($(filter-out cpu simt counted cuda,$(DEVICE))$(word 2,$(DEVICE)),)
+$(error DEVICE=$(DEVICE): expected cpu, simt, counted or cuda)
+endif
+endif
 all: $(CHAPTERS:%=build/cpu/%)          ## build every chapter
-run: all tools $(DEVICE)                ## every chapter in order, verified, with a closing table
+run: all tools $(DEVICE) $(DEVICE:simt=counted)## every chapter in order, verified, with a closing table
 	@DEVICE=$(or $(DEVICE),cpu) sh tests/tour.sh
 run-real: all tools                           ## the chapters on trained models' Q, K and V
 	@sh tests/run_real.sh
@@ -39,6 +45,8 @@ help:                                   ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
 	@echo 'run-05        one chapter: make run-05 ARGS="--prefill 4"'
 	@echo 'verify-05     one chapter of the ladder'
+	@echo 'DEVICE=simt   with run and verify: the CUDA kernels, emulated; counted: and every access'
+	@echo '              counted; cuda: on a GPU'
 
 # make run-05 ARGS="--prefill 4", make verify-05
 chapter = $(notdir $(wildcard chapters/$(1)_*))
