@@ -196,7 +196,7 @@ cpu: all
 build/simt/obj/book/%.o: kernels/cuda/%.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
-build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) $(CASES) \
+build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) tests/naive_bf16.c $(CASES) \
     $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(SIMT) $(COMMON)) \
     $(KERNELS:%=build/simt/obj/book/%.o) \
     $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/*.cu))

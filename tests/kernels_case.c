@@ -1,9 +1,12 @@
 #include "kernels.h"
+#include "naive_bf16.h"
 
 #include "../common/npy.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { STEPS = 12 }; // tokens that come one by one, at most
@@ -32,13 +35,14 @@ static void draw_sizes(Random *r, Case *c, long work)
         *empty[random_below(r, 3)] = 0;
 }
 
-// Logits of order 1 or 4096, values of order 1 or subnormal; any scale.
-static void draw_values(Subject *s)
+// Logits of order 1 or 4096, values of order 1 or subnormal; any scale. Where a value will be
+// infinite no weight may be too small for float32: 0 times infinity is NaN.
+static void draw_values(Subject *s, bool overflow)
 {
     static const float scales[] = {0.0f, 1.0f, -0.5f, 0.25f};
     Case *c = &s->c;
     Random *r = &s->random;
-    s->steep = coin(r, 8);
+    s->steep = coin(r, 8) && !overflow;
     s->subnormal = coin(r, 8);
     float factor = s->steep ? 64.0f : 1.0f, size = s->subnormal ? 0x1p-140f : 1.0f;
     c->q = draw_tensor(r, c->B, c->H, c->N, c->D, factor);
@@ -108,6 +112,15 @@ static void draw_poison(Subject *s)
     for (long i = 0; i < count; i++)
         overwrite(s, random_below(r, s->c.B), random_below(r, s->c.G), random_below(r, s->keys),
                   coin(r, 3) ? INFINITY : NAN);
+    s->poisoned = count > 0;
+}
+
+// One number of V is the largest that there is.
+static void draw_overflow(Subject *s)
+{
+    long n = tensor_count(s->c.v);
+    if (n > 0)
+        s->c.v.data[random_below(&s->random, n)] = FLT_MAX;
 }
 
 static void draw_ways(Subject *s)
@@ -141,18 +154,48 @@ static void describe(Subject *s)
              (unsigned long long)s->seed);
 }
 
+// --- the answers ---------------------------------------------------------------------------------
+
+static Halves halves_new(const Subject *s, const OracleMask *mask)
+{
+    const Case *c = &s->c;
+    Tensor q = bf16_copy(c->q), k = bf16_copy(s->k), v = bf16_copy(s->v);
+    Halves h = {.spread = oracle_zeros(c->B * c->H * c->N * c->Dv)};
+    h.answer = answer_new(q.data, k, v, s->sizes, c->scale, mask);
+    h.naive = (Result){.out = tensor_new(SHAPE(c->B, c->H, c->N, c->Dv)),
+                       .lse = tensor_new(SHAPE(c->B, c->H, c->N))};
+    naive_bf16(h.naive.out, h.naive.lse, q.data, k.data, v.data, s->sizes, c->scale, mask);
+    for (long i = 0; i < tensor_count(v); i++)
+        v.data[i] = fabsf(v.data[i]);
+    oracle_attention((OracleSteps){.output = h.spread}, q.data, k.data, v.data, s->sizes,
+                     (double)c->scale, mask);
+    Tensor *owned[] = {&q, &k, &v};
+    for (int i = 0; i < 3; i++)
+        tensor_free(owned[i]);
+    return h;
+}
+
+static void halves_free(Halves *h)
+{
+    answer_free(&h->answer);
+    free(h->spread);
+    result_free(&h->naive);
+}
+
 // --- making and forgetting it --------------------------------------------------------------------
 
-void subject_make(Subject *s, uint64_t seed, long work)
+void subject_make(Subject *s, uint64_t seed, Wish wish)
 {
     *s = (Subject){.seed = seed, .random = random_seed(seed)};
     Case *c = &s->c;
     snprintf(s->text, sizeof s->text, "seed %llu, not yet drawn", (unsigned long long)seed);
-    draw_sizes(&s->random, c, work);
+    draw_sizes(&s->random, c, wish.work);
     s->keys = c->P + c->M;
-    draw_values(s);
+    draw_values(s, wish.overflow);
     draw_mask(s);
     draw_poison(s);
+    if (wish.overflow)
+        draw_overflow(s);
     s->k = join_tokens(c->past_k, c->k);
     s->v = join_tokens(c->past_v, c->v);
     s->sizes = (OracleSizes){c->B, c->H, c->G, c->N, s->keys, c->D, c->Dv};
@@ -164,6 +207,7 @@ void subject_make(Subject *s, uint64_t seed, long work)
     describe(s);
     s->masked = answer_new(c->q.data, s->k, s->v, s->sizes, c->scale, &mask);
     s->unmasked = answer_new(c->q.data, s->k, s->v, s->sizes, c->scale, &ORACLE_SEES_ALL);
+    s->halves = halves_new(s, &mask);
     oracle_mask_free(&mask);
 }
 
@@ -174,5 +218,6 @@ void subject_free(Subject *s)
         tensor_free(owned[i]);
     answer_free(&s->masked);
     answer_free(&s->unmasked);
+    halves_free(&s->halves);
     CHECK(tensor_live_bytes() == 0, "%ld bytes of tensors were not freed", tensor_live_bytes());
 }
