@@ -35,11 +35,14 @@ typedef struct {
     Halves halves;
 } Subject;
 
-// How many multiplications the case may take, about; and whether it is one for bf16 alone, with
-// a value that is finite in float32 and not in bf16.
+// What kind of case: any; one for bf16 alone, with a value that is finite in float32 and not in
+// bf16; or a few tokens that come one by one after many others.
+typedef enum { ANY, OVERFLOW, DECODE } Kind;
+
+// And how many multiplications it may take, about.
 typedef struct {
+    Kind kind;
     long work;
-    bool overflow;
 } Wish;
 
 // Makes mask.npy in the current folder, where the mask has an array.

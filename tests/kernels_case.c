@@ -14,12 +14,18 @@ enum { STEPS = 12 }; // tokens that come one by one, at most
 // --- drawing it ----------------------------------------------------------------------------------
 
 // Sizes around a warp of 32, a block of 128 threads and the 8 floats of a sector; and 1.
+static const long lengths[] = {1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 61, 64, 65, 127,
+                               128, 129, 239};
+static const long widths[] = {1, 2, 3, 4, 5, 7, 8, 16, 21, 31, 32, 33, 40, 64, 65, 111, 128, 203,
+                              256};
+
+static long work_of(const Case *c)
+{
+    return c->B * c->H * c->N * (c->P + c->M) * (c->D + c->Dv);
+}
+
 static void draw_sizes(Random *r, Case *c, long work)
 {
-    static const long lengths[] = {1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 61, 64, 65,
-                                   127, 128, 129, 239};
-    static const long widths[] = {1, 2, 3, 4, 5, 7, 8, 16, 21, 31, 32, 33, 40, 64, 65, 111, 128,
-                                  203, 256};
     do {
         c->B = 1 + random_below(r, 3);
         c->G = 1 + random_below(r, 3);
@@ -29,20 +35,35 @@ static void draw_sizes(Random *r, Case *c, long work)
         c->P = coin(r, 3) ? draw_from(r, lengths, sizeof lengths) : 0;
         c->D = draw_from(r, widths, sizeof widths);
         c->Dv = coin(r, 2) ? c->D : draw_from(r, widths, sizeof widths);
-    } while (c->B * c->H * c->N * (c->P + c->M) * (c->D + c->Dv) > work);
+    } while (work_of(c) > work);
     long *empty[] = {&c->B, &c->N, &c->M}; // rarely there is nothing to do
     if (coin(r, 40))
         *empty[random_below(r, 3)] = 0;
 }
 
+// A few tokens after so many others that those fill several tiles and parts.
+static void draw_decode(Random *r, Case *c, long work)
+{
+    static const long past[] = {0, 5, 31, 32, 33, 63, 64, 65, 97, 126, 127, 128, 200, 259, 301};
+    do {
+        c->B = 1 + random_below(r, 2);
+        c->G = 1 + random_below(r, 2);
+        c->H = c->G * (1 + random_below(r, 3));
+        c->N = c->M = 2 + random_below(r, 4);
+        c->P = draw_from(r, past, sizeof past);
+        c->D = draw_from(r, widths, sizeof widths);
+        c->Dv = coin(r, 2) ? c->D : draw_from(r, widths, sizeof widths);
+    } while (work_of(c) > work);
+}
+
 // Logits of order 1 or 4096, values of order 1 or subnormal; any scale. Where a value will be
 // infinite no weight may be too small for float32: 0 times infinity is NaN.
-static void draw_values(Subject *s, bool overflow)
+static void draw_values(Subject *s, Kind kind)
 {
     static const float scales[] = {0.0f, 1.0f, -0.5f, 0.25f};
     Case *c = &s->c;
     Random *r = &s->random;
-    s->steep = coin(r, 8) && !overflow;
+    s->steep = coin(r, 8) && kind != OVERFLOW;
     s->subnormal = coin(r, 8);
     float factor = s->steep ? 64.0f : 1.0f, size = s->subnormal ? 0x1p-140f : 1.0f;
     c->q = draw_tensor(r, c->B, c->H, c->N, c->D, factor);
@@ -69,12 +90,13 @@ static void add_array(Subject *s)
     add_word(s->spec, "mask.npy");
 }
 
-// A quarter has no mask, a quarter a plain causal one, the rest several rules joined.
-static void draw_mask(Subject *s)
+// A quarter has no mask, a quarter a plain causal one, the rest several rules joined. Tokens that
+// come one by one never see a later one.
+static void draw_mask(Subject *s, bool decode)
 {
     Random *r = &s->random;
     long kind = random_below(r, 8);
-    if (kind >= 2 && (kind < 4 || coin(r, 2)))
+    if (decode || (kind >= 2 && (kind < 4 || coin(r, 2))))
         add_word(s->spec, coin(r, 3) ? "causal-end" : "causal");
     if (kind >= 4 && coin(r, 3))
         add_word(s->spec, "window=%ld", random_below(r, s->keys + 2));
@@ -121,6 +143,7 @@ static void draw_overflow(Subject *s)
     long n = tensor_count(s->c.v);
     if (n > 0)
         s->c.v.data[random_below(&s->random, n)] = FLT_MAX;
+    s->poisoned = s->poisoned || n > 0;
 }
 
 static void draw_ways(Subject *s)
@@ -189,12 +212,15 @@ void subject_make(Subject *s, uint64_t seed, Wish wish)
     *s = (Subject){.seed = seed, .random = random_seed(seed)};
     Case *c = &s->c;
     snprintf(s->text, sizeof s->text, "seed %llu, not yet drawn", (unsigned long long)seed);
-    draw_sizes(&s->random, c, wish.work);
+    if (wish.kind == DECODE)
+        draw_decode(&s->random, c, wish.work);
+    else
+        draw_sizes(&s->random, c, wish.work);
     s->keys = c->P + c->M;
-    draw_values(s, wish.overflow);
-    draw_mask(s);
+    draw_values(s, wish.kind);
+    draw_mask(s, wish.kind == DECODE);
     draw_poison(s);
-    if (wish.overflow)
+    if (wish.kind == OVERFLOW)
         draw_overflow(s);
     s->k = join_tokens(c->past_k, c->k);
     s->v = join_tokens(c->past_v, c->v);

@@ -231,7 +231,9 @@ static long hold_against_oracle(const Way *w, const Subject *s, Result r)
 // core's row is computed again, in another order, if it meets a hidden NaN in one of the two.
 static bool keeps_bits(const Way *w, const Subject *s)
 {
-    return w->chapter == 7 && !(s->window && s->c.cut_count > 0) && !(w->halves && s->poisoned);
+    bool parts = strcmp(w->kernel, "split") == 0 || strcmp(w->kernel, "paged") == 0;
+    return w->chapter == 7 && !(parts && s->window && s->c.cut_count > 0) &&
+           !(w->halves && s->poisoned);
 }
 
 // --- bf16: the sweep -----------------------------------------------------------------------------
