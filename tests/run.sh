@@ -104,6 +104,7 @@ kernels() {
     sh tests/transcript.sh --check kernels/README.md
     DEVICE=simt ladder
     closing=kernels one kernels build/tests/kernels 200 1
+    closing=device_cli one device_cli.sh sh tests/device_cli.sh
     closing= one wrong sh tests/simt_wrong.sh
     closing= one exact sh tests/simt_exact.sh
 }
