@@ -49,7 +49,7 @@ is() { # what, expected, came
 refuses() {
     code=$1 words=$2
     shift 2
-    mkdir -p "$work/left"
+    rm -rf "$work/left" && mkdir "$work/left"
     run "$@"
     is "exit status" "$code" "$status" &&
         is "lines on stderr" 1 "$(grep -c '' "$work/stderr")" &&
@@ -177,6 +177,7 @@ traced() { # one warp's accesses, on stderr, and the rest as ever
     cp "$work/stdout" "$work/plain"
     run counted/01_naive_attention --trace-warp 0,1
     is "exit status" 0 "$status" && cmp "$work/plain" "$work/stdout" &&
+        is notes "" "$(grep '^note' "$work/stderr")" &&
         is "other warps" "" "$(grep '^warp' "$work/stderr" | grep -v '^warp 1 of block 0: ')" &&
         grep -q '^warp 1 of block 0: load global, 4 bytes a lane, at 01_naive_attention.cu:' \
             "$work/stderr"
