@@ -144,8 +144,10 @@ done
 check "84. without a device --help answers" without_device prints '^  --kernel NAME' \
     simt/01_naive_attention --help
 cuda=build/cuda/01_naive_attention
-if ! [ -x $cuda ]; then
-    skip "84. no such device (build/cuda)" "it was not built (make cuda)"
+built= # an old program would answer for sources that are no more
+[ -x $cuda ] && make -q $cuda > /dev/null 2>&1 && built=yes
+if [ -z "$built" ]; then
+    skip "84. no such device (build/cuda)" "it is not built, or not anew (make cuda)"
 elif $cuda --print none > /dev/null 2>&1; then
     skip "84. no such device (build/cuda)" "there is one"
 else
@@ -153,7 +155,7 @@ else
 fi
 for flag in '--trace-warp 0,0' --sites '--counts left/c.csv' '--cache-bytes 64'; do
     word=${flag%% *}
-    [ -x $cuda ] || { skip "$word on a GPU" "it was not built (make cuda)"; continue; }
+    [ "$built" ] || { skip "$word on a GPU" "it is not built, or not anew (make cuda)"; continue; }
     check "$word on a GPU" refuses 2 "$word: a GPU counts" cuda/01_naive_attention $flag
 done
 
