@@ -352,6 +352,38 @@ template <class T> static void tensor_core(const char *name, float flag)
     cudaFree(dc);
 }
 
+__global__ void round_bf16(const float *a, uint32_t *b)
+{
+    float x = a[threadIdx.x];
+    b[threadIdx.x] = pack_bf16(x, -x);
+}
+
+static void rounding()
+{
+    // To the nearest, ties to even; beyond the range; NaN.
+    static const uint32_t from[] = {0x3f808000, 0x3f818000, 0x3f808001, 0, 0x3fffffff, 0x00018000,
+                                    0x7f7f7fff, 0x7f7fffff, 0x7f800000, 0x7f800001};
+    static const uint32_t to[] = {0x3f80, 0x3f82, 0x3f81, 0, 0x4000, 0x0002,
+                                  0x7f7f, 0x7f80, 0x7f80, 0x7fff};
+    float x[32];
+    uint32_t pairs[32];
+    bool good = true;
+    for (int i = 0; i < 32; i++)
+        memcpy(&x[i], &from[i % 10], sizeof x[i]);
+    float *a = device(x, 32), *b = device(NULL, 32);
+    LAUNCH(round_bf16, 1, 32, 0, 0, a, reinterpret_cast<uint32_t *>(b));
+    cudaMemcpy(pairs, b, sizeof pairs, cudaMemcpyDeviceToHost);
+    for (int i = 0; i < 32; i++) {
+        uint32_t low = to[i % 10], high = low == 0x7fff ? low : low | 0x8000; // NaN has no sign
+        good &= pairs[i] == (low | high << 16);
+    }
+    check("bf16: to the nearest, ties to even, beyond the range, NaN; no lane parts",
+          good && is(SIMT_STORE_GLOBAL, 1, 32, 128, 4, 4) && stats()->partial == 0);
+    print_counts("round_bf16");
+    cudaFree(a);
+    cudaFree(b);
+}
+
 int main()
 {
     float host[1056], *b = device(NULL, 1056);
@@ -365,6 +397,7 @@ int main()
     warps(reinterpret_cast<int *>(b));
     tensor_core<__nv_bfloat16>("mma bf16", 0);
     tensor_core<__half>("mma fp16", 1);
+    rounding();
     check("no launch reported anything", cudaGetLastError() == cudaSuccess);
     cudaFree(a);
     cudaFree(b);

@@ -18,6 +18,7 @@ run() {
     for threads in 1 4; do
         SIMT_THREADS=$threads "$build/$name" > "$build/$name.$threads" 2>&1
     done
+    return 0 # it ran; what it found is in the files
 }
 
 same() {
