@@ -107,6 +107,7 @@ kernels() {
     closing=device_cli one device_cli.sh sh tests/device_cli.sh
     closing= one wrong sh tests/simt_wrong.sh
     closing= one exact sh tests/simt_exact.sh
+    closing= one stats sh tests/simt_stats.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.
