@@ -94,6 +94,15 @@ static void report_ways(void)
     }
 }
 
+static void report_ragged(const char *kernel)
+{
+    long wrong = try_ragged(kernel);
+    printf("%s - 07 %s, sequences of different lengths: %ld numbers wrong\n",
+           wrong ? "not ok" : "ok", kernel, wrong);
+    failed += wrong > 0;
+    passed += wrong == 0;
+}
+
 // Over a sweep a kernel in bf16 may err twice as much as naive attention in bf16, and as much as
 // one cancellation.
 static void report_sweep(const Way *w, const char *logits, const Sweep *s)
@@ -110,6 +119,8 @@ static void report_sweep(const Way *w, const char *logits, const Sweep *s)
 static void report(void)
 {
     report_ways();
+    report_ragged("skip"); // over gathered keys
+    report_ragged("paged"); // through the tables
     for (int i = 0; i < WAYS; i++)
         if (ways[i].chapter > 0 && ways[i].halves && !ways[i].passes) {
             report_sweep(&ways[i], "ordinary", &tallies[i].sweeps[0]);

@@ -75,4 +75,8 @@ typedef struct {
 // Computes the case that way and holds it against the answer; counts, and says what is wrong.
 void try_way(const Way *w, const Subject *s, Tally *t);
 
+// The same chapter 07 over sequences of different lengths, which no case above has: how many
+// numbers are out of bound?
+long try_ragged(const char *kernel);
+
 #endif
