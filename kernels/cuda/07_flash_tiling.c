@@ -6,15 +6,16 @@
 //     --kernel tile|vector|banks|skip|split|paged|mma|async|wgmma    "list" prints them
 //
 // Unless told otherwise one query is computed by `paged`, several by `skip`, or by `split` where
-// the tiling cuts the keys. The kernels' tiles are their own, 32 by 32, whatever the tiling says.
-// split and paged cut the keys where the tiling does, and then every 128 keys; the others ignore
-// cuts, which change nothing but the last bits.
+// the tiling cuts the keys. The kernels' tiles are their own, whatever the tiling says: 32 by 32,
+// in bf16 64 by 64 (wgmma: 128 by 128). split and paged cut the keys where the tiling does, and
+// then every 128 keys; the others ignore cuts, which change nothing but the last bits.
 //
 // What to expect of the last bits. Under one kernel a row's keys lie in the same tiles, and are
 // added in the same order, whatever the pass: one pass, token by token, and any block size give
-// the same bits. (Cuts together with a window are the exception: parts then begin at the cut for
-// one row and at its window for another.) Two kernels agree within the oracle's bound. So do a
-// prompt and the tokens after it, unless ATTENTION_KERNEL names one kernel for both.
+// the same bits. Two exceptions: where cuts meet a window, a part begins at the cut for one row
+// and at its window for another; and in bf16 a row that met a hidden NaN is computed again, in
+// another order. Two kernels agree within the oracle's bound; so does a prompt with the tokens
+// after it, unless --kernel names one for both.
 
 #include "../../chapters/07_flash_tiling/attention.h"
 
@@ -42,7 +43,7 @@ static const FlashWalk walks[] = {
     [PAGED] = {.rows = 32, .keys = 32, .skips = true, .splits = true, .groups = true},
     [MMA] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
     [ASYNC] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
-    [WGMMA] = {.rows = 64, .keys = 64, .skips = true, .halves = true},
+    [WGMMA] = {.rows = 128, .keys = 128, .skips = true, .halves = true},
 };
 
 // On the tensor cores wide heads leave room for half the keys.
