@@ -42,11 +42,11 @@ doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to
 setup: ; @sh tests/setup.sh             ## install what is missing from Debian's packages
 clean: ; rm -rf build                   ## remove build/
 help:                                   ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
-	@echo 'run-05        one chapter: make run-05 ARGS="--prefill 4"'
-	@echo 'verify-05     one chapter of the ladder'
-	@echo 'DEVICE=simt   with run and verify: the CUDA kernels, emulated; counted: and every access'
-	@echo '              counted; cuda: on a GPU'
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
+	@echo 'run-05            one chapter: make run-05 ARGS="--prefill 4"'
+	@echo 'verify-05         one chapter of the ladder'
+	@echo 'DEVICE=simt       with run and verify: the CUDA kernels, emulated; counted: and every'
+	@echo '                  access counted; cuda: on a GPU'
 
 # make run-05 ARGS="--prefill 4", make verify-05
 chapter = $(notdir $(wildcard chapters/$(1)_*))
@@ -62,6 +62,8 @@ test: all tools tests                   ## every check; ends with N passed, N fa
 	@MAKE='$(THIS_MAKE)' sh tests/run.sh
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
+mutants-kernels: all tools              ## the CUDA kernels without a barrier, or with another bug
+	@sh tests/mutants_kernels.sh
 
 fuzz: build/fuzz/fuzz_npy               ## feed the .npy reader noise: make fuzz RUNS=1000000
 	@mkdir -p build/fuzz/corpus
@@ -76,8 +78,9 @@ tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
-.PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants fuzz tools tests
-.PHONY: units sanitized-tests simt counted cuda cpu simt-gcc simt-clang simt-objects FORCE
+.PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
+.PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted cuda cpu
+.PHONY: simt-gcc simt-clang simt-objects FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)

@@ -6,8 +6,19 @@
 #     sh tests/mutants.sh            all
 #     sh tests/mutants.sh --some     every eighth, for make test
 #     sh tests/mutants.sh 12 13      these
+#
+# --from FILE takes the entries from another gallery, --as NAME closes with that name:
+# tests/mutants_kernels.sh does both.
 
 set -u
+gallery=docs/BUGS.md closing=mutants
+while :; do
+    case ${1:-} in
+    --from) gallery=$2; shift 2 ;;
+    --as) closing=$2; shift 2 ;;
+    *) break ;;
+    esac
+done
 mkdir -p build
 work=$(mktemp -d build/mutants.XXXXXX) || exit 1
 kept=           # yes: the logs of what was not caught stay
@@ -17,6 +28,7 @@ tree=$work/tree # the sources and what is built from them, never mutated
 wanted=" $* "
 export CMOCKA_MESSAGE_OUTPUT=TAP
 unset MAKEFLAGS MAKELEVEL # of a make that called us
+unset ATTENTION_KERNEL    # a part names its own
 
 limit= # a bug may be a loop without end
 command -v timeout > /dev/null && limit="timeout 120"
@@ -40,7 +52,7 @@ cut_entries() {
         /^Caught by `/ {
             split($0, words, "`"); put("part", words[2] "\n")
             name = $0; sub(/^[^:]*: */, "", name); put("name", name "\n")
-        }' docs/BUGS.md
+        }' "$gallery"
 }
 
 # The numbers of the entries that were asked for.
@@ -74,15 +86,24 @@ mutate() { # entry, file
 # --- the parts -----------------------------------------------------------------------------------
 
 # What make must have built for a part. "ladder 07 --cut" are the rows that begin with 07 --cut,
-# "cli KV" the checks with KV in their names.
+# "cli KV" the checks with KV in their names. For the CUDA kernels: "simt skip ladder 07 --cut" are
+# the same rows on the emulator, by kernel skip; "kernels" random shapes against the oracle;
+# "counted 07 skip --n 9" one run of which every access is watched.
 targets_of() {
     case $1 in
     ladder* | cli*) echo all tools ;;
-    property*) echo build/tests/property ;;
+    simt*) echo all tools "$(program_of simt "$(echo "$1" | cut -d' ' -f4)")" ;;
+    counted*) program_of counted "$(echo "$1" | cut -d' ' -f2)" ;;
+    kernels) echo build/tests/kernels ;;
+    property) echo build/tests/property ;;
     model) echo build/tests/model_pages ;;
     unit_*) echo "build/tests/$1" ;;
     *) echo "no-such-part-$1" ;;
     esac
+}
+
+program_of() { # simt or counted, a chapter's number
+    echo "build/$1/$(basename chapters/"$2"_*)"
 }
 
 # Builds a part and runs it, in this folder.
@@ -90,6 +111,10 @@ run_part() {
     make -s $(targets_of "$1") || { echo "it does not build"; return; }
     case $1 in
     ladder*) $limit sh tests/ladder.sh "${1#ladder }" ;;
+    simt*) DEVICE=simt ATTENTION_KERNEL=$(echo "$1" | cut -d' ' -f2) \
+        $limit sh tests/ladder.sh "${1#* ladder }" ;;
+    counted*) watch ${1#counted } ;;
+    kernels) $limit build/tests/kernels 250 1 ;;
     property) $limit build/tests/property 400 1 ;;
     model) $limit build/tests/model_pages 20000 1 ;;
     cli*) $limit sh tests/cli.sh "${1#cli }" ;;
@@ -97,15 +122,34 @@ run_part() {
     esac
 }
 
+# One run under the emulator's eyes. It has something to say only if it names the kernel and the
+# source line, and the program fails; it has not if the program ends well and in silence.
+watch() { # chapter's number, kernel, flags
+    program=$(program_of counted "$1") kernel=$2
+    shift 2
+    ATTENTION_KERNEL=$kernel $limit "$program" "$@" --print none > watched 2>&1
+    status=$? report=$(grep -oE '^simt: .* at [^ ]*:[0-9]+, kernel [a-z_]+' watched | head -n 1)
+    cat watched
+    if [ "$status" = 0 ] && ! grep -q '^simt: ' watched; then
+        echo "ok - the emulator has nothing to say"
+    elif [ "$status" != 0 ] && [ -n "$report" ]; then
+        echo "not ok - the emulator has nothing to say, but: ${report#simt: }"
+    fi
+}
+
 copy_of_tree() { # name
     rm -rf "$work/$1" && cp -Rp "$tree" "$work/$1"
 }
 
+# The emulator's builds are taken along only where an entry asks for them.
 make_tree() {
+    built="build/cpu build/tests"
+    cat "$work"/[0-9]*/part | grep -qE '^(simt|counted|kernels)' && built="$built build/simt build/counted"
     mkdir -p "$tree/build"
-    cp -Rp Makefile LICENSE README.md chapters common tests docs "$tree/"
-    [ ! -d build/cpu ] || cp -Rp build/cpu "$tree/build/"
-    [ ! -d build/tests ] || cp -Rp build/tests "$tree/build/"
+    cp -Rp Makefile LICENSE README.md chapters common kernels tests docs "$tree/"
+    for folder in $built; do
+        [ ! -d "$folder" ] || cp -Rp "$folder" "$tree/build/"
+    done
 }
 
 # --- what is tried -------------------------------------------------------------------------------
@@ -138,10 +182,12 @@ is_green() { # log, name
     esac
 }
 
+# A run under the emulator's eyes has told what it saw: better than the check's name.
 verdict() { # entry, what went wrong or nothing
     title="bug ${1##*/}, $(cat "$1/title")"
     if [ -z "$2" ]; then
-        echo "ok - $title: caught by $(cat "$1/part"): $(cat "$1/name")"
+        saw=$(sed -n 's/^not ok - the emulator has nothing to say, but: //p' "$1/log")
+        echo "ok - $title: caught by $(cat "$1/part"): ${saw:-$(cat "$1/name")}"
         : > "$1/caught"
     else
         echo "not ok - $title: $2"
@@ -189,11 +235,14 @@ in_lanes() {
     wait
 }
 
-make_tree
 cut_entries
+make_tree
 entries= skipped=0 have_cmocka=$(sh tests/have.sh cmocka.h && echo yes)
 for n in $(pick_entries); do
     case $(cat $work/$n/part):$have_cmocka in
+    gpu:*)
+        echo "skip - bug $n, $(cat $work/$n/title): the emulator cannot run it"
+        skipped=$((skipped + 1)) ;;
     unit_*:)
         echo "skip - bug $n, $(cat $work/$n/title): cmocka is not here (make setup)"
         skipped=$((skipped + 1)) ;;
@@ -204,12 +253,12 @@ parts=$(for n in $entries; do cat "$work/$n/part"; done | sort -u |
     awk -v dir=$work '{ print > (dir "/part" NR); print NR }')
 targets=$(for n in $parts; do targets_of "$(cat "$work/part$n")"; done | sort -u)
 if ! (cd "$tree" && make -s $targets > /dev/null); then
-    echo 'not ok - mutants: the sources do not build without any bug'
+    echo "not ok - $closing: the sources do not build without any bug"
     exit 1
 fi
 in_lanes try_clean $parts
 in_lanes try $entries
 total=$(echo "$entries" | wc -w) caught=$(ls $work/[0-9]*/caught 2> /dev/null | wc -l)
-echo "mutants: $((caught)) passed, $((total - caught)) failed, $skipped skipped"
+echo "$closing: $((caught)) passed, $((total - caught)) failed, $skipped skipped"
 [ "$caught" = "$total" ] || kept=yes
 [ "$caught" = "$total" ] && [ "$total" -gt 0 ]
