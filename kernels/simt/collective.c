@@ -109,10 +109,10 @@ uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, 
     Thread *t = simt_worker->current;
     unsigned char(*brought)[DEPOSIT] = meet_lanes(SHUFFLE, mask, &value, 4, line, CALLER);
     int from = source_lane(how, t->lane, b, width);
-    if (from < 0 || from >= LANES || !(mask & t->warp->all & 1u << from))
+    if (from < 0 || from >= LANES || !(t->came & 1u << from)) // or has returned
         report(ERROR_LAUNCH, "SHUFFLE FROM NOBODY", t, CALLER,
-               "lane %d asks for the value of lane %d, which does not take part (mask %08x)",
-               t->lane, from, mask & t->warp->all);
+               "lane %d asks for the value of lane %d, which does not take part (here: %08x)",
+               t->lane, from, t->came);
     else
         memcpy(&value, brought[from], 4);
     return value;
@@ -121,15 +121,15 @@ uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, 
 uint32_t simt_vote(int how, uint32_t mask, int predicate, int line)
 {
     Thread *t = simt_worker->current;
-    uint32_t votes = 0, present = mask & live_lanes(t->warp);
+    uint32_t votes = 0;
     unsigned char(*brought)[DEPOSIT] = meet_lanes(VOTE, mask, &predicate, 4, line, CALLER);
-    for (uint32_t m = present; m; m &= m - 1) {
+    for (uint32_t m = t->came; m; m &= m - 1) {
         int yes;
         memcpy(&yes, brought[__builtin_ctz(m)], 4);
         votes |= yes ? 1u << __builtin_ctz(m) : 0;
     }
     if (how == SIMT_ALL)
-        return votes == present;
+        return votes == t->came;
     return how == SIMT_ANY ? votes != 0 : votes;
 }
 

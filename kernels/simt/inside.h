@@ -57,7 +57,7 @@ typedef struct {
 
     // AT_COLLECTIVE, AT_BARRIER, AT_MBARRIER: what it waits for, and since when.
     Meeting meeting;
-    uint32_t mask;
+    uint32_t mask, came;        // who must come; who did, when it took place
     int line, barrier, barrier_threads;
     uintptr_t wait_pc;
     unsigned char deposit[DEPOSIT];

@@ -112,6 +112,7 @@ static bool meet(Worker *w, Warp *p)
         for (uint32_t m = there; m; m &= m - 1) {
             int lane = __builtin_ctz(m);
             memcpy(p->deposit[lane], p->lane[lane]->deposit, DEPOSIT);
+            p->lane[lane]->came = there;
         }
         count_meeting(w, p, t, there);
         wake(p, there);
