@@ -1,7 +1,8 @@
 // The kernels by the thousand: every chapter on the device, in every way that it can be computed
 // there, against the float64 oracle. Linked with the emulator, or with CUDA on a GPU.
 //
-//     kernels [CASES [SEED]]      1000 cases from seed 1, unless told otherwise
+//     kernels [CASES [SEED [WAY]]]    1000 cases from seed 1, unless told otherwise; "07" or
+//                                     "07 skip": only the ways whose names begin so
 //
 // A case is two: any sizes at once, and a few tokens one by one after many others. Case i is made
 // from SEED + i and nothing else, so `kernels 1 SEED+i` runs that one again. Exits with 1 if a
@@ -12,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -79,11 +81,20 @@ static const char *name_of_way(const Way *w)
     return name;
 }
 
+static const char *only = ""; // the beginning of a way's name
+
+static bool is_wanted(const Way *w)
+{
+    return strncmp(name_of_way(w), only, strlen(only)) == 0;
+}
+
 static long passed, failed, skipped;
 
 static void report_ways(void)
 {
     for (int i = 0; i < WAYS; i++) {
+        if (!is_wanted(&ways[i]))
+            continue;
         const Tally *t = &tallies[i];
         const char *word = t->failed > 0 ? "not ok" : t->held > 0 ? "ok" : "skip";
         printf("%s - %s: %ld shapes, %ld wrong, %ld do not apply\n", word,
@@ -122,7 +133,7 @@ static void report(void)
     report_ragged("skip"); // over gathered keys
     report_ragged("paged"); // through the tables
     for (int i = 0; i < WAYS; i++)
-        if (ways[i].chapter > 0 && ways[i].halves && !ways[i].passes) {
+        if (ways[i].chapter > 0 && ways[i].halves && !ways[i].passes && is_wanted(&ways[i])) {
             report_sweep(&ways[i], "ordinary", &tallies[i].sweeps[0]);
             report_sweep(&ways[i], "steep", &tallies[i].sweeps[1]);
         }
@@ -140,7 +151,7 @@ static void try_case(uint64_t seed, Wish wish)
     running = true;
     subject_make(&subject, seed, wish);
     for (int w = 0; w < WAYS; w++)
-        if (is_for(&ways[w], wish.kind))
+        if (is_wanted(&ways[w]) && is_for(&ways[w], wish.kind))
             try_way(&ways[w], &subject, &tallies[w]);
     subject_free(&subject);
     running = false;
@@ -149,10 +160,11 @@ static void try_case(uint64_t seed, Wish wish)
 int main(int argc, char **argv)
 {
     fail_program("kernels");
-    if (argc > 3)
-        refuse(EXIT_USAGE, "expected [CASES [SEED]], got %d words", argc - 1);
+    if (argc > 4)
+        refuse(EXIT_USAGE, "expected [CASES [SEED [WAY]]], got %d words", argc - 1);
     long cases = argc > 1 ? (long)number(argv[1], "CASES") : 1000;
     uint64_t seed = argc > 2 ? number(argv[2], "SEED") : 1;
+    only = argc > 3 ? argv[3] : "";
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!mkdtemp(folder) || chdir(folder) != 0)
         refuse(EXIT_WRITE, "%s: cannot be made", folder);
@@ -165,5 +177,7 @@ int main(int argc, char **argv)
             try_case(own, (Wish){.kind = OVERFLOW, .work = WORK});
     }
     report();
+    if (passed + failed + skipped == 0)
+        refuse(EXIT_USAGE, "no way's name begins with \"%s\"", only);
     return failed ? EXIT_DIFFERS : 0;
 }
