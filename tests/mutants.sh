@@ -87,14 +87,14 @@ mutate() { # entry, file
 
 # What make must have built for a part. "ladder 07 --cut" are the rows that begin with 07 --cut,
 # "cli KV" the checks with KV in their names. For the CUDA kernels: "simt skip ladder 07 --cut" are
-# the same rows on the emulator, by kernel skip; "kernels" random shapes against the oracle;
+# the same rows on the emulator, by kernel skip; "kernels 07 skip" random shapes;
 # "counted 07 skip --n 9" one run of which every access is watched.
 targets_of() {
     case $1 in
     ladder* | cli*) echo all tools ;;
     simt*) echo all tools "$(program_of simt "$(echo "$1" | cut -d' ' -f4)")" ;;
     counted*) program_of counted "$(echo "$1" | cut -d' ' -f2)" ;;
-    kernels) echo build/tests/kernels ;;
+    kernels*) echo build/tests/kernels ;;
     property) echo build/tests/property ;;
     model) echo build/tests/model_pages ;;
     unit_*) echo "build/tests/$1" ;;
@@ -114,7 +114,7 @@ run_part() {
     simt*) DEVICE=simt ATTENTION_KERNEL=$(echo "$1" | cut -d' ' -f2) \
         $limit sh tests/ladder.sh "${1#* ladder }" ;;
     counted*) watch ${1#counted } ;;
-    kernels) $limit build/tests/kernels 250 1 ;;
+    kernels*) $limit build/tests/kernels 250 1 "${1#kernels }" ;;
     property) $limit build/tests/property 400 1 ;;
     model) $limit build/tests/model_pages 20000 1 ;;
     cli*) $limit sh tests/cli.sh "${1#cli }" ;;

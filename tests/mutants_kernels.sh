@@ -12,7 +12,7 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
-gallery=docs/KERNEL_BUGS.md some_of=07_6_paged first=1001
+gallery=docs/KERNEL_BUGS.md some_of=07_8_async first=1001
 sh tests/have.sh g++ || {
     echo "skip - mutants-kernels: g++ is not here (make setup)"
     echo "mutants-kernels: 0 passed, 0 failed, 1 skipped"

@@ -113,6 +113,9 @@ kernels() {
 # A fixed part of the seeded bugs; make mutants runs all.
 mutants() { closing=mutants; one mutants.sh sh tests/mutants.sh --some; }
 
+# The same of the CUDA kernels; make mutants-kernels tries all.
+mutants_kernels() { closing=mutants-kernels; one mutants_kernels.sh sh tests/mutants_kernels.sh --some; }
+
 # The recipe of docs/YOUR_ARRAYS.md, where numpy is.
 arrays() { one arrays.sh sh tests/arrays.sh; }
 
@@ -132,11 +135,11 @@ run_part() {
     fi
     echo "$ok $bad $skipped" > "$work/$1.count"
     mv "$work/$1.log" "build/test/$1.log"
-    printf '%-10s %5d ok %4d failed %4d skipped %5d s\n' "$1" "$ok" "$bad" "$skipped" $((ended - began))
+    printf '%-15s %5d ok %4d failed %4d skipped %5d s\n' "$1" "$ok" "$bad" "$skipped" $((ended - began))
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays kernels builds mutants}
+parts=${*:-units ladder model property cli real onnx text arrays kernels builds mutants mutants_kernels}
 for part in $parts; do
     run_part "$part"
 done
