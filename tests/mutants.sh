@@ -144,7 +144,8 @@ copy_of_tree() { # name
 # The emulator's builds are taken along only where an entry asks for them.
 make_tree() {
     built="build/cpu build/tests"
-    cat "$work"/[0-9]*/part | grep -qE '^(simt|counted|kernels)' && built="$built build/simt build/counted"
+    cat "$work"/[0-9]*/part | grep -qE "^(simt|counted|kernels)" &&
+        built="$built build/simt build/counted"
     mkdir -p "$tree/build"
     cp -Rp Makefile LICENSE README.md chapters common kernels tests docs "$tree/"
     for folder in $built; do

@@ -13,6 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 gallery=docs/KERNEL_BUGS.md some_of=07_8_async first=1001
+calls='(__sync(threads|warp)[a-z_]*|cp_async_(wait|commit)|mbarrier_[a-z_]+|named_barrier)[(]'
 sh tests/have.sh g++ || {
     echo "skip - mutants-kernels: g++ is not here (make setup)"
     echo "mutants-kernels: 0 passed, 0 failed, 1 skipped"
@@ -29,7 +30,7 @@ trap 'exit 130' INT TERM HUP
 run_for() { # name of a .cu without its ending
     case $1 in
     07_9_*) echo gpu ;; # wgmma and TMA: compiled, never emulated
-    07_*) echo "counted 07 ${1#07_?_} --n 70 --prefill 69 --dim 64 --batch 2 --cut 33 --block-size 5" ;;
+    07_*) echo "counted 07 ${1#07_?_} --n 70 --prefill 69 --dim 64 --batch 2 --cut 33" ;;
     *) echo "counted ${1%%_*} warp --n 40 --prefill 38 --dim 40 --heads 8" ;;
     esac
 }
@@ -60,11 +61,11 @@ cut_barriers() { # file, the part that must see it, the first number
                 to = closed(code, from + RLENGTH - 1)
                 if (!to) break
                 found = substr(code, from, to - from + 1)
-                entry(found, substr($0, 1, from - 1) (found ~ /try_wait/ ? "true" : "") substr($0, to + 1))
+                entry(found, substr($0, 1, from - 1) (found ~ /try_wait/ ? "true" : "") \
+                    substr($0, to + 1))
             }
         }
-        { before = before " " $0 "\n" }' \
-        call='(__sync(threads|warp)[a-z_]*|cp_async_(wait|commit)|mbarrier_[a-z_]+|named_barrier)[(]' "$1"
+        { before = before " " $0 "\n" }' call="$calls" "$1"
 }
 
 # Every file's, and then the gallery.
