@@ -79,8 +79,8 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
-.PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted cuda cpu
-.PHONY: simt-gcc simt-clang simt-objects FORCE
+.PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
+.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects FORCE
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -162,20 +162,16 @@ SIMT_CXX  := g++ $(SIMT_LANG) -O2
 build/simt/obj/%.o: %.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< (simt)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
-build/simt/obj/%.cu.o: %.cu Makefile
-	@mkdir -p $(@D) && $(SAY) "g++   $<"
-	$(Q)$(SIMT_CXX) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
 # Counted: g++ announces every access and every basic block, and the emulator answers. Linked
 # without -fsanitize: kernels/simt/hooks.c stands in for the sanitizer's own library.
-SIMT_COUNT := -O1 -fno-reorder-blocks -fno-tree-ch -fsanitize=thread,bounds-strict \
-    --param tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
+SIMT_COUNT := -O1 -fno-reorder-blocks -fno-tree-ch -fno-thread-jumps \
+    -fsanitize=thread,bounds-strict --param tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
 # clang announces no read of what is written next, unless it is told to, and may merge accesses.
+# Where lanes that parted meet again is read from the order of the basic blocks: the source's.
 SIMT_COUNT_CLANG := -O1 -fno-unroll-loops -fno-vectorize -fno-slp-vectorize \
+    -mllvm -disable-block-placement -mllvm -disable-branch-fold \
     -fsanitize=thread,bounds -mllvm -tsan-instrument-read-before-write \
     -mllvm -tsan-instrument-func-entry-exit=0 -fsanitize-coverage=trace-pc
-build/counted/obj/%.cu.o: %.cu Makefile
-	@mkdir -p $(@D) && $(SAY) "g++   $< (counted)"
-	$(Q)$(SIMT_CXX) $(SIMT_COUNT) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
 # What a chapter's host and kernels are built from besides their own: files in kernels/cuda.
 HOST_06 := mirror.c
 HOST_07 := mirror.c flash_count.c
@@ -184,15 +180,22 @@ CU_07   := pages.cu
 # $(1) the chapter: its hosts, and its kernels
 hosts = $(addprefix kernels/cuda/,$(1).c device.c $(HOST_$(call number,$(1))))
 cu    = $(wildcard kernels/cuda/$(call number,$(1))_*.cu) $(addprefix kernels/cuda/,$(CU_$(call number,$(1))))
-# $(1) the chapter, $(2) simt or counted
-define simt
-build/$(2)/$(1): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
-    $(call hosts,$(1)) kernels/cuda/probe_simt.c $(SIMT) $(ON_DEVICE)) \
-    $(patsubst %,build/$(2)/obj/%.o,$(call cu,$(1)))
+# $(1) the folder, $(2) the compiler and its flags
+define kernels
+build/$(1)/obj/%.cu.o: %.cu Makefile
+	@mkdir -p $$(@D) && $$(SAY) "$(firstword $(2))   $$< ($(1))"
+	$$(Q)$(2) $(SIMT_HEAD) -MMD -MP -c -o $$@ $$<
+$(foreach k,$(KERNELS),
+build/$(1)/$(k): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(k)/*.c)) \
+    $(call hosts,$(k)) kernels/cuda/probe_simt.c $(SIMT) $(ON_DEVICE)) \
+    $(patsubst %,build/$(1)/obj/%.o,$(call cu,$(k)))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
-	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
+	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl)
 endef
-$(foreach k,$(KERNELS),$(eval $(call simt,$(k),simt))$(eval $(call simt,$(k),counted)))
+$(eval $(call kernels,simt,$(SIMT_CXX)))
+$(eval $(call kernels,counted,$(SIMT_CXX) $(SIMT_COUNT)))
+$(eval $(call kernels,counted-O0,$(SIMT_CXX) $(SIMT_COUNT) -O0))
+$(eval $(call kernels,counted-clang,clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG)))
 cpu: all
 
 # All kernels in one program, against the oracle, as build/tests/property is for the chapters.
@@ -205,6 +208,7 @@ build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*
     $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/*.cu))
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
+counted-O0 counted-clang: %: $(addprefix build/%/,$(KERNELS))
 counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
 # What tests/simt_build.sh asks: how a kernel is compiled, and what it is linked with.
 simt-gcc: ; @echo 'g++ $(SIMT_LANG) $(SIMT_COUNT) $(SIMT_HEAD)'

@@ -108,6 +108,7 @@ kernels() {
     closing= one wrong sh tests/simt_wrong.sh
     closing= one exact sh tests/simt_exact.sh
     closing= one stats sh tests/simt_stats.sh
+    closing= one same sh tests/simt_same.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.

@@ -108,10 +108,15 @@ static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
     for (long j = 0; j < M; j++)
         max = fmaxf(max, x[j]);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = 0; j < M; j++)
-        sum += x[j] = expf(x[j] - base);
-    for (long j = 0; j < M; j++)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = 0; j < M; j++) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
+    for (long j = 0; j < M; j++) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     lse[i] = base + logf(sum);
 }
 
@@ -126,11 +131,16 @@ static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
         max = fmaxf(max, x[j]);
     max = warp_max(max);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = lane; j < M; j += WARP)
-        sum += x[j] = expf(x[j] - base);
+    for (long j = lane; j < M; j += WARP) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
     sum = warp_sum(sum);
-    for (long j = lane; j < M; j += WARP)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = lane; j < M; j += WARP) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     if (lane == 0)
         lse[i] = base + logf(sum);
 }

@@ -74,14 +74,14 @@ static __global__ void scores_by_thread(float *s, const float *q, const float *k
     k += head_number() * M * D;
     s += head_number() * N * M;
     mask = mask_of_head(mask, blockIdx.z, blockIdx.y);
-    if (!mask_allows(mask, i, j)) {
-        s[i * M + j] = -INFINITY;
-        return;
+    float added = mask_added(mask, i, j), sum = -INFINITY;
+    if (added != -INFINITY) {
+        sum = 0.0f;
+        for (long d = 0; d < D; d++)
+            sum += q[i * D + d] * k[j * D + d];
+        sum = sum * scale + added;
     }
-    float sum = 0.0f;
-    for (long d = 0; d < D; d++)
-        sum += q[i * D + d] * k[j * D + d];
-    s[i * M + j] = sum * scale + mask_bias(mask, i, j);
+    s[i * M + j] = sum;
 }
 
 // The same with a warp for row i: the lanes share out d, so that a key is read in one piece. The
@@ -97,12 +97,12 @@ static __global__ void scores_by_warp(float *s, const float *q, const float *k, 
     s += head_number() * N * M;
     mask = mask_of_head(mask, blockIdx.z, blockIdx.y);
     for (long j = 0; j < M; j++) {
-        float sum = -INFINITY;
-        if (mask_allows(mask, i, j)) {
+        float added = mask_added(mask, i, j), sum = -INFINITY;
+        if (added != -INFINITY) {
             sum = 0.0f;
             for (long d = lane; d < D; d += WARP)
                 sum += q[i * D + d] * k[j * D + d];
-            sum = warp_sum(sum) * scale + mask_bias(mask, i, j);
+            sum = warp_sum(sum) * scale + added;
         }
         if (lane == 0)
             s[i * M + j] = sum;
@@ -124,8 +124,10 @@ static __global__ void hide_scores(float *s, long N, long M, DeviceMask mask)
     long at = thread_number(), i = at / M, j = at % M;
     s += head_number() * N * M;
     mask = mask_of_head(mask, blockIdx.z, blockIdx.y);
-    if (i < N)
-        s[at] = mask_allows(mask, i, j) ? s[at] + mask_bias(mask, i, j) : -INFINITY;
+    if (i >= N)
+        return;
+    float added = mask_added(mask, i, j);
+    s[at] = added == -INFINITY ? added : s[at] + added;
 }
 
 // --- softmax ---------------------------------------------------------------------------------
@@ -142,10 +144,15 @@ static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
     for (long j = 0; j < M; j++)
         max = fmaxf(max, x[j]);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = 0; j < M; j++)
-        sum += x[j] = expf(x[j] - base);
-    for (long j = 0; j < M; j++)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = 0; j < M; j++) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
+    for (long j = 0; j < M; j++) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     lse[head_number() * N + i] = base + logf(sum);
 }
 
@@ -160,11 +167,16 @@ static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
         max = fmaxf(max, x[j]);
     max = warp_max(max);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = lane; j < M; j += WARP)
-        sum += x[j] = expf(x[j] - base);
+    for (long j = lane; j < M; j += WARP) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
     sum = warp_sum(sum);
-    for (long j = lane; j < M; j += WARP)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = lane; j < M; j += WARP) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     if (lane == 0)
         lse[head_number() * N + i] = base + logf(sum);
 }

@@ -75,16 +75,16 @@ static __global__ void scores_by_thread(float *s, const float *q, DevicePages pa
     q += head_number() * N * D;
     s += head_number() * N * M;
     mask = mask_of_head(mask, blockIdx.z, blockIdx.y);
-    if (!mask_allows(mask, i, j)) {
-        s[i * M + j] = -INFINITY;
-        return;
+    float added = mask_added(mask, i, j), sum = -INFINITY;
+    if (added != -INFINITY) {
+        long g = blockIdx.y / (gridDim.y / pages.G);
+        const float *key = pages.k + slot_of(pages, blockIdx.z, g, j) * D;
+        sum = 0.0f;
+        for (long d = 0; d < D; d++)
+            sum += q[i * D + d] * key[d];
+        sum = sum * scale + added;
     }
-    long g = blockIdx.y / (gridDim.y / pages.G);
-    const float *key = pages.k + slot_of(pages, blockIdx.z, g, j) * D;
-    float sum = 0.0f;
-    for (long d = 0; d < D; d++)
-        sum += q[i * D + d] * key[d];
-    s[i * M + j] = sum * scale + mask_bias(mask, i, j);
+    s[i * M + j] = sum;
 }
 
 // A warp for key j of one KV head (gridDim.y of them here). It spreads the key over its lanes,
@@ -101,9 +101,9 @@ static __global__ void scores_by_warp(float *s, const float *q, DevicePages page
 #pragma unroll
     for (int c = 0; c < PARTS; c++)
         part[c] = lane + c * WARP < D ? key[lane + c * WARP] : 0.0f;
+    DeviceMask first = mask_of_head(mask, b, blockIdx.y * shared_by);
     for (long row = 0; row < shared_by * N; row++) {
         long h = blockIdx.y * shared_by + row / N, i = row % N;
-        DeviceMask rule = mask_of_head(mask, b, h);
         const float *query = q + ((b * H + h) * N + i) * D;
         float sum = 0.0f;
 #pragma unroll
@@ -111,9 +111,10 @@ static __global__ void scores_by_warp(float *s, const float *q, DevicePages page
             if (lane + c * WARP < D)
                 sum += query[lane + c * WARP] * part[c];
         sum = warp_sum(sum) * scale;
-        if (lane == 0)
-            s[((b * H + h) * N + i) * M + j] =
-                mask_allows(rule, i, j) ? sum + mask_bias(rule, i, j) : -INFINITY;
+        if (lane == 0) {
+            float added = mask_added(mask_further(first, row / N), i, j);
+            s[((b * H + h) * N + i) * M + j] = added == -INFINITY ? added : sum + added;
+        }
     }
 }
 
@@ -132,8 +133,10 @@ static __global__ void hide_scores(float *s, long N, long M, DeviceMask mask)
     long at = thread_number(), i = at / M, j = at % M;
     s += head_number() * N * M;
     mask = mask_of_head(mask, blockIdx.z, blockIdx.y);
-    if (i < N)
-        s[at] = mask_allows(mask, i, j) ? s[at] + mask_bias(mask, i, j) : -INFINITY;
+    if (i >= N)
+        return;
+    float added = mask_added(mask, i, j);
+    s[at] = added == -INFINITY ? added : s[at] + added;
 }
 
 // --- softmax ---------------------------------------------------------------------------------
@@ -150,10 +153,15 @@ static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
     for (long j = 0; j < M; j++)
         max = fmaxf(max, x[j]);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = 0; j < M; j++)
-        sum += x[j] = expf(x[j] - base);
-    for (long j = 0; j < M; j++)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = 0; j < M; j++) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
+    for (long j = 0; j < M; j++) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     lse[head_number() * N + i] = base + logf(sum);
 }
 
@@ -168,11 +176,16 @@ static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
         max = fmaxf(max, x[j]);
     max = warp_max(max);
     float base = max == -INFINITY ? 0.0f : max;
-    for (long j = lane; j < M; j += WARP)
-        sum += x[j] = expf(x[j] - base);
+    for (long j = lane; j < M; j += WARP) {
+        float weight = expf(x[j] - base); // by name: what is written is not read back
+        x[j] = weight;
+        sum += weight;
+    }
     sum = warp_sum(sum);
-    for (long j = lane; j < M; j += WARP)
-        x[j] = x[j] == 0.0f ? 0.0f : x[j] / sum;
+    for (long j = lane; j < M; j += WARP) {
+        float weight = x[j];
+        x[j] = weight == 0.0f ? 0.0f : weight / sum;
+    }
     if (lane == 0)
         lse[head_number() * N + i] = base + logf(sum);
 }
@@ -219,13 +232,14 @@ static __global__ void output_by_warp(float *out, const float *p, DevicePages pa
     long row = (b * H + h) * N + i;                  // of all rows; the next head's is N further
     float sum[WARPS] = {};
 
+    mask = mask_of_head(mask, b, h);
     for (long j = warp; j < M; j += WARPS) {
-        if (!mask_rule(mask_of_head(mask, b, h), i, j))
+        if (!mask_rule(mask, i, j))
             continue; // hidden from all heads: only the user's tensor tells them apart
         float value = d < Dv ? pages.v[slot_of(pages, b, blockIdx.y, j) * Dv + d] : 0.0f;
 #pragma unroll
         for (int c = 0; c < WARPS; c++)
-            if (c < heads && mask_bias(mask_of_head(mask, b, h + c), i, j) != -INFINITY)
+            if (c < heads && mask_bias(mask_further(mask, c), i, j) != -INFINITY)
                 sum[c] += p[(row + c * N) * M + j] * value;
     }
 #pragma unroll

@@ -126,18 +126,20 @@ static bool meet(Worker *w, Warp *p)
 
 // Lanes that parted at an `if` meet again behind it. Where that is, the addresses of the basic
 // blocks tell, as compilers keep them in the source's order: the lanes that are furthest behind
-// go first, block by block, until one of them stands before its access.
+// go first, block by block, until one of them stands before its access. A lane whose way was too
+// long to remember has no access yet: once the others have come as far, it goes on from there.
 static uint32_t furthest_behind(const Warp *p)
 {
     for (;;) {
         uintptr_t lowest = UINTPTR_MAX;
-        uint32_t group = 0;
+        uint32_t group = 0, full = 0;
         bool arrived = false;
         for (uint32_t m = p->in[AT_ACCESS]; m; m &= m - 1) {
             const Thread *t = p->lane[__builtin_ctz(m)];
             bool at_end = t->path_next == t->path_length;
-            // One instruction can copy, that is load and then store: the kind breaks the tie. It
-            // is -1 for a lane whose path is full, which must not tie with a path entry either.
+            if (at_end && t->kind < 0)
+                full |= bit_of(t);
+            // One instruction can copy, that is load and then store: the kind breaks the tie.
             uintptr_t here = at_end ? t->pc * 8 + (uintptr_t)(t->kind + 2)
                                     : t->path[t->path_next] * 8;
             if (here < lowest) {
@@ -148,6 +150,8 @@ static uint32_t furthest_behind(const Warp *p)
             if (here == lowest)
                 group |= bit_of(t);
         }
+        if (full)
+            return full;
         if (arrived)
             return group;
         for (uint32_t m = group; m; m &= m - 1)
