@@ -109,6 +109,7 @@ kernels() {
     closing= one exact sh tests/simt_exact.sh
     closing= one stats sh tests/simt_stats.sh
     closing= one same sh tests/simt_same.sh
+    closing= one machine sh tests/simt_machine.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.

@@ -34,6 +34,20 @@ check() {
     echo "ok - gpu_wrong $1: $wanted"
 }
 
+# Every report that the emulator knows must have its wrong kernel, here or in simt_machine.sh.
+check_reports() {
+    grep -ohE '"(simt: )?[A-Z]{3,}( [A-Za-z_.]+)*[":]' kernels/simt/*.c | tr -d '":' |
+        sed 's/^simt //; /^SIMT /d' | sort -u > $build/reports.txt
+    while read -r report; do
+        grep -qE "^// Report: $report( at |:|\$)|^[a-z_]+ $report" tests/gpu_wrong/*.cu \
+            tests/simt_machine.sh && continue
+        echo "not ok - gpu_wrong: no wrong kernel for the report $report"
+        return 1
+    done < $build/reports.txt
+    echo "ok - gpu_wrong: each of $(wc -l < $build/reports.txt) reports has a wrong kernel"
+}
+
+[ $# -gt 0 ] || { check_reports || failed=1; }
 [ $# -gt 0 ] || set -- $(cd tests/gpu_wrong && ls ./*.cu | sed 's|^\./||; s|\.cu$||')
 for name in "$@"; do
     check "$name" || failed=1

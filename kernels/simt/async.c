@@ -24,8 +24,8 @@ typedef struct {
     uintptr_t address;
     unsigned arrivals, missing, phase;
     long bytes;                 // expected and not yet arrived; below 0 if the data was faster
-    uint32_t known[MAX_WARPS];  // what a thread that has waited for the latest phase knows
-    uint32_t next[MAX_WARPS];   // gathered for the phase under way
+    Clock *known;               // what a thread that has waited for the latest phase knows
+    Clock *next;                // gathered for the phase under way
 } Barrier;
 
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct {
     const char *from;
     unsigned bytes;
     Barrier *barrier;
-    uint32_t known[MAX_WARPS];
+    Clock *known;               // what the thread that asked for it knew
 } Bulk;
 
 struct Async {
@@ -70,7 +70,7 @@ void simt_cp_async(void *shared, const void *global, int n, int valid, int line)
         access_memory((uintptr_t)global, valid, SIMT_READ, pc);
     access_memory((uintptr_t)shared, n, SIMT_WRITE, pc);
     memset(shared, 0xff, (size_t)n);
-    race_async(t->worker, (uintptr_t)shared, n, true);
+    race_async(t->worker, (uintptr_t)shared, n, ASYNC_COPY);
     if (t->copy_count == t->copy_room) {
         t->copy_room = t->copy_room ? 2 * t->copy_room : 16;
         t->copies = realloc(t->copies, (size_t)t->copy_room * sizeof *t->copies);
@@ -89,9 +89,9 @@ static void land(Thread *t, const Copy *c, uintptr_t pc)
 {
     memcpy(c->to, c->from, (size_t)c->valid);
     memset(c->to + c->valid, 0, (size_t)(c->bytes - c->valid));
-    race_async(t->worker, (uintptr_t)c->to, c->bytes, false);
+    race_async(t->worker, (uintptr_t)c->to, c->bytes, PLAIN);
     if (pc) // the moment from which on it must be ordered before others' reads
-        race_access(t, (uintptr_t)c->to, c->bytes, SIMT_STORE_SHARED, pc);
+        race_shared(t, (uintptr_t)c->to, c->bytes, SIMT_STORE_SHARED, ASYNC_COPY, pc);
 }
 
 // Waits until at most `groups` of the latest groups are under way. Copies that were not yet
@@ -134,7 +134,7 @@ static Barrier *known_barrier(Thread *t, const void *p, uintptr_t pc)
                "no thread of this block has called mbarrier.init for this address yet");
         thread_gives_up(t->worker);
     }
-    race_access(t, (uintptr_t)p, 8, SIMT_LOAD_SHARED, pc);
+    race_shared(t, (uintptr_t)p, 8, SIMT_LOAD_SHARED, MBARRIER, pc);
     return b;
 }
 
@@ -151,7 +151,9 @@ void simt_mbar_init(uint64_t *bar, unsigned arrivals, int line)
         thread_gives_up(t->worker);
     }
     race_access(t, (uintptr_t)bar, 8, SIMT_STORE_SHARED, CALLER);
-    if (!b)
+    if (b)
+        clock_drop(t->worker, &b->known), clock_drop(t->worker, &b->next);
+    else
         b = &async->barrier[async->barriers++];
     *b = (Barrier){.address = (uintptr_t)bar, .arrivals = arrivals, .missing = arrivals};
 }
@@ -162,7 +164,7 @@ static void end_phase(Worker *w, Barrier *b)
         return;
     b->phase ^= 1;
     b->missing = b->arrivals;
-    clock_join(b->known, b->next);
+    clock_join(w, &b->known, b->next);
     w->progress++;
 }
 
@@ -179,8 +181,7 @@ void simt_mbar_arrive(uint64_t *bar, unsigned expected_bytes, int line)
         return;
     }
     b->bytes += expected_bytes;
-    clock_join(b->next, t->warp->clock);
-    t->warp->clock[t->warp->index]++;
+    clock_give(t, &b->next); // what this lane did, not what its warp did
     b->missing--;
     t->worker->progress++;
     end_phase(t->worker, b);
@@ -194,12 +195,29 @@ int simt_mbar_try_wait(uint64_t *bar, unsigned parity, int line)
     if (b->phase == (parity & 1)) {
         t->line = line;
         t->wait_pc = CALLER;
+        t->mbarrier = (uintptr_t)bar;
         thread_waits(t, AT_MBARRIER);
     }
     if (b->phase == (parity & 1))
         return 0;
-    clock_join(t->warp->clock, b->known);
+    clock_take(t, b->known);
     return 1;
+}
+
+bool async_has_barriers(const Worker *w)
+{
+    return w->async->barriers > 0;
+}
+
+// "its phase 0 lacks 1 of 96 arrivals and 256 bytes": why a thread still waits.
+void async_describe(char *out, size_t room, const Thread *t)
+{
+    const Barrier *b = find_barrier(t->worker, (const void *)t->mbarrier);
+    if (b)
+        snprintf(out, room, ", whose phase of parity %u lacks %u of %u arrivals and %ld bytes",
+                 b->phase, b->missing, b->arrivals, b->bytes);
+    else
+        out[0] = 0;
 }
 
 // --- cp.async.bulk ---------------------------------------------------------------------------
@@ -238,13 +256,12 @@ void simt_bulk_copy(void *shared, const void *global, unsigned n, uint64_t *bar,
     if (w->async->bulks == BULKS)
         async_lands(w);
     count_bulk(t, (uintptr_t)global, n, pc);
-    race_access(t, (uintptr_t)shared, (int)n, SIMT_STORE_SHARED, pc);
-    race_async(w, (uintptr_t)shared, (int)n, true);
+    race_shared(t, (uintptr_t)shared, (int)n, SIMT_STORE_SHARED, BULK_COPY, pc);
+    race_async(w, (uintptr_t)shared, (int)n, BULK_COPY);
     memset(shared, 0xff, n);
     Bulk *c = &w->async->bulk[w->async->bulks++];
     *c = (Bulk){.to = shared, .from = global, .bytes = n, .barrier = b};
-    memcpy(c->known, t->warp->clock, sizeof c->known);
-    t->warp->clock[t->warp->index]++;
+    clock_give(t, &c->known);
 }
 
 // The copy engine works when no warp can: later than any kernel should rely on.
@@ -255,8 +272,9 @@ bool async_lands(Worker *w)
     for (int i = 0; i < async->bulks; i++) {
         Bulk *c = &async->bulk[i];
         memcpy(c->to, c->from, c->bytes);
-        race_async(w, (uintptr_t)c->to, (int)c->bytes, false);
-        clock_join(c->barrier->next, c->known);
+        race_async(w, (uintptr_t)c->to, (int)c->bytes, PLAIN);
+        clock_join(w, &c->barrier->next, c->known);
+        clock_drop(w, &c->known);
         c->barrier->bytes -= (long)c->bytes;
         end_phase(w, c->barrier);
     }

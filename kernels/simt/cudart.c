@@ -86,6 +86,8 @@ static const char *error_string(cudaError_t code, int name)
 const char *cudaGetErrorString(cudaError_t code) { return error_string(code, 0); }
 const char *cudaGetErrorName(cudaError_t code) { return error_string(code, 1); }
 
+#define CALLER __builtin_return_address(0)
+
 // --- memory ----------------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void **p, size_t bytes)
@@ -98,7 +100,10 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 
 cudaError_t cudaFree(void *p)
 {
-    return answer(simt_free(p) ? cudaErrorInvalidValue : cudaSuccess);
+    if (simt_free(p) == 0)
+        return answer(cudaSuccess);
+    simt_refuse_call("cudaFree", CALLER, "no allocation begins here, or it was freed already", p);
+    return answer(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaMallocHost(void **p, size_t bytes)
@@ -114,12 +119,18 @@ cudaError_t cudaFreeHost(void *p)
 }
 
 // A pointer may be used as what `device` says it is.
-static int right_side(const void *p, size_t bytes, int device)
+static int right_side(const void *p, size_t bytes, int device, const void *caller)
 {
-    return device ? simt_range_is_allocated(p, bytes) : !simt_is_device(p);
+    if (device ? simt_range_is_allocated(p, bytes) : !simt_is_device(p))
+        return 1;
+    simt_refuse_call("a copy", caller, device ? "it takes this for memory of the device, all in "
+                                                "one allocation that was not freed"
+                                              : "it takes this for memory of the host", p);
+    return 0;
 }
 
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                        const void *caller)
 {
     int to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     int from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
@@ -131,15 +142,20 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpy
         to_device = simt_is_device(to);
         from_device = simt_is_device(from);
     }
-    if (!right_side(to, bytes, to_device) || !right_side(from, bytes, from_device))
+    if (!right_side(to, bytes, to_device, caller) || !right_side(from, bytes, from_device, caller))
         return answer(cudaErrorInvalidValue);
     memmove(to, from, bytes);
     return answer(cudaSuccess);
 }
 
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
+{
+    return copy(to, from, bytes, kind, CALLER);
+}
+
 cudaError_t cudaMemset(void *p, int value, size_t bytes)
 {
-    if (bytes && !simt_range_is_allocated(p, bytes))
+    if (bytes && !right_side(p, bytes, 1, CALLER))
         return answer(cudaErrorInvalidValue);
     if (bytes)
         memset(p, value, bytes);
@@ -149,7 +165,7 @@ cudaError_t cudaMemset(void *p, int value, size_t bytes)
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                             cudaStream_t stream)
 {
-    return simt_stream_is_alive(stream) ? cudaMemcpy(to, from, bytes, kind)
+    return simt_stream_is_alive(stream) ? copy(to, from, bytes, kind, CALLER)
                                         : answer(cudaErrorInvalidResourceHandle);
 }
 
@@ -165,8 +181,8 @@ cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t fro
     if (width > to_pitch || width > from_pitch)
         return answer(cudaErrorInvalidValue);
     for (size_t i = 0; i < height; i++) {
-        cudaError_t code = cudaMemcpy((char *)to + i * to_pitch,
-                                      (const char *)from + i * from_pitch, width, kind);
+        cudaError_t code = copy((char *)to + i * to_pitch, (const char *)from + i * from_pitch,
+                                width, kind, CALLER);
         if (code)
             return code;
     }

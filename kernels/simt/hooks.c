@@ -51,8 +51,8 @@ static void check_local(Thread *t, uintptr_t a, int how, uintptr_t pc)
                "it %s a local variable of another thread: those lie in registers", verb[how]);
     else
         report(ERROR_ADDRESS, "HOST MEMORY", t, pc,
-               "it %s at %p, which is memory of the host: a kernel sees only what cudaMalloc gave",
-               verb[how], (void *)a);
+               "it %s at %p, which is memory of the host, or a pointer gone wild: a kernel sees "
+               "only what cudaMalloc gave", verb[how], (void *)a);
     thread_gives_up(t->worker);
 }
 
@@ -93,7 +93,7 @@ void simt_touch(const void *p, int size, int how, const void *pc)
     access_memory((uintptr_t)p, size, how, (uintptr_t)pc);
 }
 
-int simt_exchange(void *p, void *old, const void *next, size_t bytes)
+static int exchange(void *p, void *old, const void *next, size_t bytes)
 {
     uint64_t value8;
     uint32_t value4;
@@ -111,6 +111,14 @@ int simt_exchange(void *p, void *old, const void *next, size_t bytes)
     default:
         abort();
     }
+}
+
+int simt_exchange(void *p, void *old, const void *next, size_t bytes)
+{
+    int done = exchange(p, old, next, bytes);
+    if (simt_worker && simt_worker->current)
+        flag_learn(simt_worker->current, (uintptr_t)p);
+    return done;
 }
 
 // --- the compiler's calls --------------------------------------------------------------------

@@ -18,7 +18,7 @@ enum {
     MAX_WORKERS = 16,           // OS threads
     STACK_BYTES = 128 << 10,    // of one CUDA thread
     PATH = 64,                  // basic blocks remembered between two accesses
-    DEPOSIT = 24,               // bytes that a lane brings to a collective
+    DEPOSIT = 40,               // bytes that a lane brings to a collective
 };
 
 // CUDA's own codes, cudaError_t.
@@ -39,6 +39,8 @@ typedef enum { SYNCWARP, SHUFFLE, VOTE, MMA, LDMATRIX } Meeting;
 typedef struct Warp Warp;
 typedef struct Worker Worker;
 typedef struct Copy Copy;
+typedef struct Clock Clock;     // clock.c: what is known of everybody's past
+typedef struct Release Release; // flag.c: what an atomic told to whoever reads it
 
 typedef struct {
     Fiber fiber;
@@ -65,14 +67,31 @@ typedef struct {
     // cp.async: copies under way, oldest first, and the number of groups closed so far.
     Copy *copies;
     int copy_count, copy_room, group;
+    uintptr_t mbarrier;         // AT_MBARRIER: which one
+
+    // What it knows of others, and how far it is itself: clock.c. What it has fenced: flag.c.
+    Clock *knows, *fenced;
+    uint32_t moment, fence;
+    uintptr_t flag;
+    uint64_t flag_fences;
+    const Release *learned;
 } Thread;
+
+// What a thread has learned from a flag, and when.
+typedef struct {
+    const Release *release;
+    int thread;
+    uint32_t moment;
+} Lesson;
 
 struct Warp {
     Thread *lane[LANES];
     int index;
     uint32_t all, in[STATES];   // a bit for every lane
+    uint32_t met;               // at the latest meeting: which lanes, and what they brought
     unsigned char deposit[LANES][DEPOSIT];
-    uint32_t clock[MAX_WARPS];  // a vector clock: see race.c
+    float product[16][8];       // of the latest mma, and how many lanes have yet to take theirs
+    int product_left;
 };
 
 typedef struct Cell Cell;       // race.c: what is known about some bytes of shared memory
@@ -104,6 +123,14 @@ struct Worker {
     Cell *cells;
     uint32_t stamp;             // race.c: the block to which a cell belongs
     int granule;                // race.c: log2 of the bytes in a cell
+    uint32_t *spread;           // race.c: moments of lanes that have different ones
+    uint32_t spreads;
+    char *clocks;               // clock.c: room for them
+    int clock_count;
+    Clock *spare;
+    uint64_t fences;            // flag.c: how many __threadfence() so far
+    Lesson *lesson;
+    int lessons, lesson_room;
     Async *async;
     Log *log;
 
@@ -179,6 +206,7 @@ void describe_shared(char *out, size_t room, const Worker *w, uintptr_t a);
 
 void symbols_statics(void (*visit)(const char *name, size_t from, size_t bytes));
 const char *kernel_name(const void *kernel, const char *text);
+size_t kernel_statics(const void *kernel);           // bytes of its own __shared__ arrays
 
 // --- report.c --------------------------------------------------------------------------------
 
@@ -218,17 +246,46 @@ extern bool simt_counted; // some kernel was compiled with the compiler's hooks
 void access_memory(uintptr_t a, int size, int how, uintptr_t pc);
 int access_kind(Thread *t, uintptr_t a, int size, int how, uintptr_t pc);
 
-// --- race.c ----------------------------------------------------------------------------------
+// --- clock.c, flag.c -------------------------------------------------------------------------
+
+void clock_block(Worker *w);
+bool clock_knows(const Thread *t, int thread, uint32_t moment);
+uint32_t clock_of(const Clock *c, int thread);
+void clock_meet(Worker *w, const uint32_t *at);      // the lanes at[warp] of every warp
+void clock_give(Thread *t, Clock **into);
+void clock_take(Thread *t, const Clock *from);
+void clock_join(Worker *w, Clock **into, const Clock *from);
+void clock_drop(Worker *w, Clock **place);
+void clock_fence(Thread *t);
+void flag_launch(void);
+void flag_block(Worker *w);
+void flag_release(Thread *t, uintptr_t a);
+void flag_learn(Thread *t, uintptr_t a);
+bool flag_orders(const Thread *t, unsigned block, int thread, uint32_t moment);
+
+// --- race.c, race_global.c, race_words.c -----------------------------------------------------
+
+// How an access came about: by an instruction of its own, by a copy in the background, or as the
+// look at an mbarrier.
+typedef enum { PLAIN, ASYNC_COPY, BULK_COPY, MBARRIER } Means;
 
 void race_worker(Worker *w);
 void race_block(Worker *w);
 void race_access(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc);
+void race_shared(Thread *t, uintptr_t a, int size, int kind, Means means, uintptr_t pc);
 void race_launch(void);
-void clock_join(uint32_t *into, const uint32_t *from);
-void race_async(Worker *w, uintptr_t a, int size, bool pending);
+void race_async(Worker *w, uintptr_t a, int size, Means pending); // PLAIN: it has landed
 void race_global(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc);
-void race_found(Thread *t, const char *what, uintptr_t a, uintptr_t pc, const char *does,
-                int other, const char *did, uint32_t other_pc); // -1: several; -2 - b: block b
+
+// One of two accesses that nothing orders.
+typedef struct {
+    int thread;                 // -1 - b: some thread of block b
+    const char *did;
+    uintptr_t pc;
+    Means means;
+} Deed;
+
+void race_found(Thread *t, const char *what, uintptr_t a, Deed now, Deed before);
 
 // --- async.c ---------------------------------------------------------------------------------
 
@@ -236,6 +293,8 @@ void async_worker(Worker *w);
 void async_block(Worker *w);
 bool async_lands(Worker *w);    // the copy engine's turn: true if something arrived
 void async_thread_ends(Thread *t);
+void async_describe(char *out, size_t room, const Thread *t); // why it waits at its mbarrier
+bool async_has_barriers(const Worker *w);
 
 #define CALLER ((uintptr_t)__builtin_return_address(0))
 

@@ -102,7 +102,26 @@ static int refuse_launch(int code, const char *name, const char *why, double is,
     return code;
 }
 
-// What a GPU of today allows: CUDA C++ Programming Guide, "Compute Capabilities".
+// Shared memory of a block: its own __shared__ arrays and what the launch asks for. 48 KiB
+// together, and up to 227 KiB for a kernel that asked with cudaFuncSetAttribute.
+static int check_shared(const simt_kernel *k)
+{
+    size_t statics = kernel_statics(k->kernel), allowed = simt_shared_limit(k->kernel);
+    size_t most = allowed > MAX_STATIC ? MAX_SHARED : MAX_STATIC;
+    if (k->shared_bytes > allowed)
+        return refuse_launch(ERROR_VALUE, k->name, "bytes of dynamic shared memory "
+                             "(cudaFuncSetAttribute allows up to 227 KiB)",
+                             (double)k->shared_bytes, (double)allowed);
+    if (statics + k->shared_bytes > most)
+        return refuse_launch(ERROR_VALUE, k->name, "bytes of shared memory, its own arrays and "
+                             "the dynamic part together", (double)(statics + k->shared_bytes),
+                             (double)most);
+    return 0;
+}
+
+// What an H100 (sm_90) allows: CUDA C++ Programming Guide, "Compute Capabilities", table of
+// technical specifications. Threads and grids are the same from sm_30 on; an A100 (sm_80) has
+// 163 KiB of shared memory for a block instead of 227.
 static int check_limits(const simt_kernel *k)
 {
     const simt_dim g = k->grid, b = k->block;
@@ -125,11 +144,7 @@ static int check_limits(const simt_kernel *k)
     }
     if ((double)g.x * g.y * g.z > 4e9)
         return refuse_launch(ERROR_CONFIGURATION, k->name, "blocks, here", 5e9, 4e9);
-    if (k->shared_bytes > simt_shared_limit(k->kernel))
-        return refuse_launch(ERROR_VALUE, k->name, "bytes of dynamic shared memory "
-                             "(cudaFuncSetAttribute allows up to 227 KiB)",
-                             (double)k->shared_bytes, (double)simt_shared_limit(k->kernel));
-    return 0;
+    return check_shared(k);
 }
 
 // --- workers ---------------------------------------------------------------------------------

@@ -1,42 +1,46 @@
-// Races: two threads touch the same bytes, one of them writes, and nothing orders the two.
+// Races in shared memory: two threads touch the same bytes, one of them writes, and neither knows
+// of the other (clock.c). Also reads of what nobody has written, and reads that come before a copy
+// in the background has landed.
 //
-// What orders them is followed with vector clocks, as in FastTrack (Flanagan and Freund, 2009).
-// Each warp has a clock for every warp of its block: clock[i] tells up to which of its own
-// moments warp i is known to have finished. A barrier makes everybody know everything and begins
-// a new moment. An access is ordered after another one if that one's moment is known.
-// Within a warp a new moment begins with each __syncwarp or barrier; before it, lanes are
-// unordered: since Volta they need not run in lockstep.
+// For every 4 bytes (or 2, or 1, once something that small is touched) a cell holds the latest
+// write, the latest atomic update, and, of every warp, the lanes that have read since. That is
+// enough: an older write that nothing orders would have been reported when the newer one came.
 
 #define _GNU_SOURCE
 #include "inside.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SEVERAL = 32, ENOUGH = 100 }; // more than one lane; reports worth printing
+enum { ENOUGH = 100, SPREADS = 1 << 16 }; // reports worth printing; lanes' moments apart
 
-// What is known about 2^granule bytes of shared memory.
+// The latest of its sort. moment 0: none.
+typedef struct {
+    uint32_t moment, pc;        // pc: from the program's beginning
+    uint16_t thread;
+    uint16_t means;
+} Past;
+
+// Which lanes of a warp have read, and in which moment. If their moments differ, they lie in
+// worker->spread[moment - APART].
+typedef struct {
+    uint32_t lanes, moment;
+} Reads;
+#define APART 0x80000000u
+
 struct Cell {
     uint32_t stamp;             // of the block for which the rest holds
-    uint32_t write_clock;       // 0: not yet written
-    uint32_t write_pc, read_pc; // from the program's beginning
-    uint8_t write_warp, write_lane, atomic, pending;
-    uint32_t read[];            // [warps] clock << 6 | lane of the latest read, or SEVERAL
+    uint32_t read_pc;
+    Past write, update;
+    uint32_t pending;           // Means of a copy that is on its way
+    Reads read[];               // [warps]
 };
-
-void clock_join(uint32_t *into, const uint32_t *from)
-{
-    for (int i = 0; i < MAX_WARPS; i++)
-        if (from[i] > into[i])
-            into[i] = from[i];
-}
 
 // --- cells -----------------------------------------------------------------------------------
 
 static size_t cell_bytes(int warps)
 {
-    return sizeof(Cell) + (size_t)warps * sizeof(uint32_t);
+    return sizeof(Cell) + (size_t)warps * sizeof(Reads);
 }
 
 static size_t all_cells(void)
@@ -49,10 +53,12 @@ void race_worker(Worker *w)
 {
     if (!simt_counted)
         return;
-    if (!w->cells)
+    if (!w->cells) {
         w->cells = reserve(all_cells());
-    else
+        w->spread = reserve(SPREADS * LANES * sizeof *w->spread);
+    } else {
         madvise(w->cells, all_cells(), MADV_DONTNEED);
+    }
     w->stamp = 0;
     w->granule = 2;
 }
@@ -60,6 +66,9 @@ void race_worker(Worker *w)
 void race_block(Worker *w)
 {
     w->stamp++;
+    w->spreads = 0;
+    clock_block(w);
+    flag_block(w);
 }
 
 static Cell *cell_at(const Worker *w, size_t i)
@@ -82,7 +91,7 @@ static Cell *fresh_cell(const Worker *w, size_t i)
 static void refine(Worker *w, int granule)
 {
     size_t factor = (size_t)1 << (w->granule - granule), bytes = cell_bytes(launch.warps);
-    unsigned char old[sizeof(Cell) + MAX_WARPS * sizeof(uint32_t)];
+    unsigned char old[sizeof(Cell) + MAX_WARPS * sizeof(Reads)];
     for (size_t i = (shared_room() >> w->granule) + 1; i-- > 0;) {
         memcpy(old, cell_at(w, i), bytes);
         for (size_t k = 0; k < factor; k++)
@@ -98,118 +107,153 @@ static void fit_granule(Worker *w, uintptr_t a, int size)
         refine(w, granule);
 }
 
-// --- shared memory ---------------------------------------------------------------------------
+// --- an access and those before it -----------------------------------------------------------
 
-static uint32_t short_pc(uintptr_t pc)
+// What t does now, for comparison with the past.
+typedef struct {
+    uintptr_t address, pc;
+    int kind;
+    Means means;
+} Now;
+
+static bool ordered(const Thread *t, int thread, uint32_t moment)
 {
-    return (uint32_t)(pc - load_address());
+    return clock_knows(t, thread, moment) ||
+           flag_orders(t, t->worker->block, thread, moment);
 }
 
-void race_found(Thread *t, const char *what, uintptr_t a, uintptr_t pc, const char *does,
-                  int other, const char *did, uint32_t other_pc)
+static void race(Thread *t, const Now *now, int thread, const char *did, uint32_t pc, Means means)
 {
-    char place[256], who[32];
-    if (t->worker->stats.races++ >= ENOUGH)
-        return;
-    if (in_arena(a))
-        describe_global(place, sizeof place, a);
-    else
-        describe_shared(place, sizeof place, t->worker, a);
-    const char *missing = "a __syncthreads() is missing between them";
-    if (other >= 0 && other / LANES == t->warp->index)
-        missing = "a __syncwarp() or __syncthreads() is missing between them";
-    if (other < -1)
-        missing = "blocks run in any order; use atomicAdd, or a second kernel";
-    if (other >= 0)
-        snprintf(who, sizeof who, "thread %d", other);
-    else if (other == -1)
-        snprintf(who, sizeof who, "several threads");
-    else
-        snprintf(who, sizeof who, "block %d", -other - 2);
-    report(ERROR_LAUNCH, what, t, pc, "it %s %s, which %s %s at %s, and nothing orders the two: "
-           "%s", does, place, who, did, where(other_pc + load_address()), missing);
+    bool own_warp = thread / LANES == t->warp->index;
+    const char *does = now->means == MBARRIER ? "uses" : "writes";
+    if (now->kind == SIMT_LOAD_SHARED && now->means != MBARRIER)
+        does = "reads";
+    race_found(t, own_warp ? "RACE within a warp" : "RACE in shared memory", now->address,
+               (Deed){t->index, does, now->pc, now->means},
+               (Deed){thread, did, pc + load_address(), means});
 }
 
-static const char *sort_of_race(const Thread *t, int warp)
+static void check_past(Thread *t, const Past *before, const Now *now)
 {
-    return warp == t->warp->index ? "RACE within a warp" : "RACE in shared memory";
+    if (before->moment && !ordered(t, before->thread, before->moment))
+        race(t, now, before->thread, "wrote", before->pc, (Means)before->means);
 }
 
-static void check_write(Thread *t, const Cell *c, uintptr_t a, int kind, uintptr_t pc)
+static uint32_t moment_of(const Worker *w, const Reads *r, int lane)
 {
-    const uint32_t *clock = t->warp->clock;
-    int warp = t->warp->index;
-    if (!c->write_clock || (kind == SIMT_ATOMIC_SHARED && c->atomic))
-        return;
-    bool race = c->write_warp == warp
-                    ? c->write_clock == clock[warp] && c->write_lane != t->lane
-                    : c->write_clock > clock[c->write_warp];
-    if (race)
-        race_found(t, sort_of_race(t, c->write_warp), a, pc,
-                   kind == SIMT_LOAD_SHARED ? "reads" : "writes",
-              c->write_warp * LANES + c->write_lane, "wrote", c->write_pc);
+    return r->moment & APART ? w->spread[(r->moment - APART) * LANES + (uint32_t)lane]
+                             : r->moment;
 }
 
-static void check_reads(Thread *t, const Cell *c, uintptr_t a, uintptr_t pc)
+static void check_reads(Thread *t, const Cell *c, const Now *now)
 {
-    for (int i = 0; i < launch.warps; i++) {
-        uint32_t clock = c->read[i] >> 6;
-        int lane = (int)(c->read[i] & 63);
-        bool race = i == t->warp->index ? clock == t->warp->clock[i] && lane != t->lane
-                                        : clock > t->warp->clock[i];
-        if (clock && race)
-            race_found(t, sort_of_race(t, i), a, pc, "writes",
-                       lane == SEVERAL ? -1 : i * LANES + lane, "read", c->read_pc);
-    }
+    for (int i = 0; i < launch.warps; i++)
+        for (uint32_t m = c->read[i].lanes; m; m &= m - 1) {
+            int lane = __builtin_ctz(m), thread = i * LANES + lane;
+            if (ordered(t, thread, moment_of(t->worker, &c->read[i], lane)))
+                continue;
+            race(t, now, thread, "read", c->read_pc, PLAIN);
+            return;
+        }
 }
 
-static void check_state(Thread *t, Cell *c, uintptr_t a, int kind, uintptr_t pc)
-{
-    char place[256];
-    if (!c->pending && (c->write_clock || kind == SIMT_STORE_SHARED))
-        return;
-    if (t->worker->stats.reports >= ENOUGH)
-        return;
-    describe_shared(place, sizeof place, t->worker, a);
-    if (c->pending)
-        report(ERROR_LAUNCH, "TOO EARLY", t, pc, "it %s %s, to which an asynchronous copy, "
-               "started at %s, is still on its way: wait for the copy first",
-               kind == SIMT_LOAD_SHARED ? "reads" : "writes", place,
-               where(c->write_pc + load_address()));
-    else
-        report(ERROR_LAUNCH, "UNINITIALISED shared memory", t, pc, "it reads %s, which no thread "
-               "of this block has written: shared memory begins with anything in it", place);
-    c->pending = 0;
-}
-
-static void shared_access(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
+// Notes that t reads. Readers of whom t knows can be forgotten: who comes after t comes after
+// them. Others of its warp remain, each with a moment of its own if need be.
+static void note_read(Thread *t, Cell *c, uintptr_t pc)
 {
     Worker *w = t->worker;
-    int me = t->warp->index;
-    uint32_t clock = t->warp->clock[me];
-    fit_granule(w, a, size);
-    size_t offset = (size_t)shared_offset(w, a);
+    Reads *r = &c->read[t->warp->index];
+    uint32_t others = r->lanes & ~bit_of(t);
+    c->read_pc = (uint32_t)(pc - load_address());
+    if (others && r->moment == t->moment) {
+        r->lanes |= bit_of(t);
+        return;
+    }
+    for (uint32_t m = others; m; m &= m - 1) {
+        int lane = __builtin_ctz(m);
+        if (clock_knows(t, t->warp->index * LANES + lane, moment_of(w, r, lane)))
+            others &= ~(1u << lane);
+    }
+    if (!others || (!(r->moment & APART) && w->spreads == SPREADS)) {
+        *r = (Reads){bit_of(t), t->moment};
+        return;
+    }
+    if (!(r->moment & APART)) {
+        uint32_t *spread = &w->spread[w->spreads * LANES];
+        for (int lane = 0; lane < LANES; lane++)
+            spread[lane] = r->moment;
+        r->moment = APART + w->spreads++;
+    }
+    w->spread[(r->moment - APART) * LANES + (uint32_t)t->lane] = t->moment;
+    r->lanes = others | bit_of(t);
+}
+
+// Reads that came before a write are forgotten: what follows the write follows them. An atomic
+// update orders nothing, so that reads before it remain.
+static void note_write(Thread *t, Cell *c, const Now *now)
+{
+    Past past = {t->moment, (uint32_t)(now->pc - load_address()), (uint16_t)t->index,
+                 (uint16_t)now->means};
+    if (now->kind == SIMT_ATOMIC_SHARED) {
+        c->update = past;
+        return;
+    }
+    c->write = past;
+    c->update.moment = 0;
+    for (int i = 0; i < launch.warps; i++)
+        c->read[i].lanes = 0;
+}
+
+static const char *pending_wait(uint32_t means)
+{
+    return means == BULK_COPY
+               ? "wait first for the mbarrier to which the copy reports (mbarrier_try_wait)"
+               : "wait for the copy first (cp_async_wait), then let all threads meet";
+}
+
+static void check_state(Thread *t, Cell *c, const Now *now)
+{
+    char place[256];
+    bool written = c->write.moment || c->update.moment || now->kind == SIMT_STORE_SHARED;
+    if ((!c->pending && written) || t->worker->stats.reports >= ENOUGH)
+        return;
+    describe_shared(place, sizeof place, t->worker, now->address);
+    if (c->pending)
+        report(ERROR_LAUNCH, "TOO EARLY", t, now->pc, "it %s %s, to which an asynchronous copy, "
+               "started at %s, is still on its way: %s",
+               now->kind == SIMT_LOAD_SHARED ? "reads" : "writes", place,
+               where(c->write.pc + load_address()), pending_wait(c->pending));
+    else
+        report(ERROR_LAUNCH, "UNINITIALISED shared memory", t, now->pc, "it reads %s, which no "
+               "thread of this block has written: shared memory begins with anything in it",
+               place);
+    c->pending = PLAIN;
+}
+
+static void shared_access(Thread *t, int size, const Now *now)
+{
+    Worker *w = t->worker;
+    fit_granule(w, now->address, size);
+    size_t offset = (size_t)shared_offset(w, now->address);
     for (size_t i = offset >> w->granule; i <= (offset + (size_t)size - 1) >> w->granule; i++) {
         Cell *c = fresh_cell(w, i);
-        check_state(t, c, a, kind, pc);
-        check_write(t, c, a, kind, pc);
-        if (kind == SIMT_LOAD_SHARED) {
-            bool others = c->read[me] >> 6 == clock && (c->read[me] & 63) != (uint32_t)t->lane;
-            c->read[me] = clock << 6 | (others ? SEVERAL : (uint32_t)t->lane);
-            c->read_pc = short_pc(pc);
+        check_state(t, c, now);
+        check_past(t, &c->write, now);
+        if (now->kind != SIMT_ATOMIC_SHARED) // two atomics never race
+            check_past(t, &c->update, now);
+        if (now->kind == SIMT_LOAD_SHARED) {
+            note_read(t, c, now->pc);
             continue;
         }
-        check_reads(t, c, a, pc);
-        c->write_clock = clock;
-        c->write_warp = (uint8_t)me;
-        c->write_lane = (uint8_t)t->lane;
-        c->atomic = kind == SIMT_ATOMIC_SHARED;
-        c->write_pc = short_pc(pc);
+        check_reads(t, c, now);
+        note_write(t, c, now);
     }
 }
 
+// --- for the others --------------------------------------------------------------------------
+
 // Marks the bytes of a copy that is under way, or has arrived.
-void race_async(Worker *w, uintptr_t a, int size, bool pending)
+void race_async(Worker *w, uintptr_t a, int size, Means pending)
 {
     if (!simt_counted || shared_offset(w, a) < 0)
         return;
@@ -218,12 +262,20 @@ void race_async(Worker *w, uintptr_t a, int size, bool pending)
         fresh_cell(w, i)->pending = pending;
 }
 
+void race_shared(Thread *t, uintptr_t a, int size, int kind, Means means, uintptr_t pc)
+{
+    if (simt_counted)
+        shared_access(t, size, &(Now){a, pc, kind, means});
+}
+
 void race_access(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
 {
     if (!simt_counted)
         return;
+    if (kind == SIMT_ATOMIC_SHARED || kind == SIMT_ATOMIC_GLOBAL)
+        flag_release(t, a);
     if (kind >= SIMT_LOAD_SHARED)
-        shared_access(t, a, size, kind, pc);
+        race_shared(t, a, size, kind, PLAIN, pc);
     else
         race_global(t, a, size, kind, pc);
 }

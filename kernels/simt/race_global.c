@@ -1,8 +1,10 @@
-// Races in global memory: within a block by the clocks of race.c; between blocks always, for
-// nothing orders two blocks of one launch.
+// Races in global memory. Within a block the clocks decide (clock.c); between two blocks of one
+// launch nothing is ordered, unless the kernel does it with a flag (flag.c).
 //
-// For every 4 bytes we know the latest write and the latest read: enough to be never wrong in
-// what is reported, though of several readers only the last one is remembered.
+// For every 4 bytes we keep the latest write, the latest atomic update, and two of the readers
+// since: of different blocks if there were any, else of different warps. Readers of two blocks
+// suffice for every write, as it races with one of them. Within a block a write can be missed
+// only if it is ordered after these two and not after a third reader.
 
 #define _GNU_SOURCE
 #include "inside.h"
@@ -13,12 +15,12 @@
 // One access: whose, when, where, and to which of the 4 bytes.
 typedef struct {
     uint32_t block;             // its number + 1, counted over all launches; 0: none
-    uint32_t thread : 10, atomic : 1, clock : 21;
+    uint32_t thread : 10, moment : 22;
     uint32_t pc : 28, bytes : 4;
 } Access;
 
 typedef struct {
-    Access write, read;
+    Access write, update, read, other_read;
 } Word;
 
 enum { STRIPES = 1024 };
@@ -31,6 +33,7 @@ void race_launch(void)
     static uint32_t blocks; // of the launch before
     if (!simt_counted)
         return;
+    flag_launch();
     if (!words)
         words = reserve(ARENA / 4 * sizeof *words);
     if (first_block > UINT32_MAX / 2) { // begin anew before the numbers run out
@@ -42,44 +45,89 @@ void race_launch(void)
     blocks = launch.blocks;
 }
 
+// --- two accesses ----------------------------------------------------------------------------
+
 static bool ordered(const Thread *t, const Access *before)
 {
-    if (before->block != first_block + t->worker->block)
-        return false;
-    int warp = (int)before->thread / LANES, lane = (int)before->thread % LANES;
-    uint32_t known = t->warp->clock[warp];
-    return warp == t->warp->index ? before->clock < known || lane == t->lane
-                                  : before->clock <= known;
+    unsigned block = before->block - first_block;
+    if (block == t->worker->block && clock_knows(t, (int)before->thread, before->moment))
+        return true;
+    return flag_orders(t, block, (int)before->thread, before->moment);
 }
 
 static void check(Thread *t, const Access *before, const Access *now, uintptr_t a, uintptr_t pc,
                   const char *does, const char *did)
 {
-    if (before->block < first_block || !(before->bytes & now->bytes) || ordered(t, before) ||
-        (before->atomic && now->atomic))
+    if (before->block < first_block || !(before->bytes & now->bytes) || ordered(t, before))
         return;
     bool same_block = before->block == now->block;
-    race_found(t, same_block ? "RACE in global memory" : "RACE between blocks", a, pc, does,
-               same_block ? (int)before->thread : -(int)(before->block - first_block) - 2, did,
-               before->pc);
+    race_found(t, same_block ? "RACE in global memory" : "RACE between blocks", a,
+               (Deed){t->index, does, pc, PLAIN},
+               (Deed){same_block ? (int)before->thread : -1 - (int)(before->block - first_block),
+                      did, before->pc + load_address(), PLAIN});
+}
+
+// How much a reader tells beside the latest one: 0 nothing, for who is ordered after the latest
+// is ordered after it.
+static int worth(const Thread *t, const Access *r, const Access *latest)
+{
+    if (r->block < first_block || !r->bytes)
+        return 0;
+    if (r->block != latest->block)
+        return 3;
+    if (r->thread == latest->thread || clock_knows(t, (int)r->thread, r->moment))
+        return 0;
+    return r->thread / LANES != latest->thread / LANES ? 2 : 1;
+}
+
+static void note_read(const Thread *t, Word *w, Access now)
+{
+    if (worth(t, &w->read, &now) >= worth(t, &w->other_read, &now))
+        w->other_read = w->read;
+    w->read = now;
+}
+
+// Readers of these bytes are forgotten: what follows the write follows them.
+static void note_write(Word *w, Access now)
+{
+    Access *read[] = {&w->read, &w->other_read, &w->update};
+    for (int i = 0; i < 3; i++)
+        if (!(read[i]->bytes & ~now.bytes))
+            read[i]->block = 0;
+    w->write = now;
+}
+
+// --- an access -------------------------------------------------------------------------------
+
+// The lock of this word is held.
+static void note(const Thread *t, Word *w, Access now, int kind)
+{
+    if (kind == SIMT_LOAD_GLOBAL)
+        note_read(t, w, now);
+    else if (kind == SIMT_STORE_GLOBAL)
+        note_write(w, now);
+    else
+        w->update = now;
 }
 
 static void word_access(Thread *t, size_t i, unsigned bytes, int kind, uintptr_t a, uintptr_t pc)
 {
-    uint32_t clock = t->warp->clock[t->warp->index];
     Access now = {.block = first_block + t->worker->block, .thread = (uint32_t)t->index & 1023u,
-                  .atomic = kind == SIMT_ATOMIC_GLOBAL, .clock = clock & 0x1fffffu,
+                  .moment = t->moment & 0x3fffffu,
                   .pc = (uint32_t)(pc - load_address()) & 0xfffffffu, .bytes = bytes & 15u};
+    const char *does = kind == SIMT_LOAD_GLOBAL ? "reads" : "writes";
+    while (atomic_flag_test_and_set_explicit(&lock[i / 8 % STRIPES], memory_order_acquire))
+        ; // another OS thread is at it, for a few nanoseconds
     Word before = words[i];
-    if (kind == SIMT_LOAD_GLOBAL) {
-        words[i].read = now;
-    } else {
-        words[i].write = now;
-    }
+    note(t, &words[i], now, kind);
     atomic_flag_clear_explicit(&lock[i / 8 % STRIPES], memory_order_release);
-    check(t, &before.write, &now, a, pc, kind == SIMT_LOAD_GLOBAL ? "reads" : "writes", "wrote");
-    if (kind != SIMT_LOAD_GLOBAL)
-        check(t, &before.read, &now, a, pc, "writes", "read");
+    check(t, &before.write, &now, a, pc, does, "wrote");
+    if (kind != SIMT_ATOMIC_GLOBAL) // two atomics never race
+        check(t, &before.update, &now, a, pc, does, "updated");
+    if (kind == SIMT_LOAD_GLOBAL)
+        return;
+    check(t, &before.read, &now, a, pc, does, "read");
+    check(t, &before.other_read, &now, a, pc, does, "read");
 }
 
 void race_global(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
@@ -88,9 +136,6 @@ void race_global(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
     for (uintptr_t at = offset, next; at < end; at = next) {
         next = (at / 4 + 1) * 4 < end ? (at / 4 + 1) * 4 : end;
         unsigned bytes = ((1u << (next - at)) - 1) << at % 4;
-        while (atomic_flag_test_and_set_explicit(&lock[at / 4 / 8 % STRIPES],
-                                                 memory_order_acquire))
-            ; // another OS thread is at it, for a few nanoseconds
         word_access(t, at / 4, bytes, kind, (uintptr_t)simt_arena + at, pc);
     }
 }

@@ -45,6 +45,16 @@ static void print_thread(const Thread *t)
             w->at.z, t->at.x, t->at.y, t->at.z, t->warp->index, t->lane);
 }
 
+// A GPU's own answer is a code and no more; who does not look at it never learns of it.
+void simt_refuse_call(const char *call, const void *caller, const char *why, const void *p)
+{
+    char place[256] = "memory of the host";
+    if (simt_is_device(p))
+        describe_global(place, sizeof place, (uintptr_t)p);
+    fprintf(stderr, "simt: CALL REFUSED: %s at %s: %s: %s\n", call, where((uintptr_t)caller), why,
+            place);
+}
+
 // The codes after which a real GPU takes no more work from this program.
 static bool kills(int code)
 {

@@ -47,6 +47,7 @@ static void thread_main(void)
 _Noreturn void thread_gives_up(Worker *w)
 {
     Fiber nowhere;
+    launch.stopped = 1; // nobody may wake a thread that has gone
     w->current = NULL;
     fiber_switch(&nowhere, w->scheduler);
     abort();
@@ -89,14 +90,18 @@ static uint32_t same_meeting(const Warp *p, const Thread *t)
     return same;
 }
 
-static void count_meeting(Worker *w, Warp *p, const Thread *t, uint32_t lanes)
+// Only __syncwarp orders memory, and only between the lanes that took part: "it guarantees memory
+// ordering among threads participating in the barrier" (CUDA C++ Programming Guide, "Warp
+// Synchronization Functions"). A shuffle or a vote does not.
+static void count_meeting(Worker *w, const Warp *p, const Thread *t, uint32_t lanes)
 {
     simt_stats *s = &w->stats;
     uint64_t *counter[] = {&s->syncwarps, &s->shuffles, &s->shuffles, &s->mmas, &s->ldmatrices};
+    uint32_t at[MAX_WARPS] = {0};
+    at[p->index] = lanes;
     ++*counter[t->meeting];
-    // Only __syncwarp orders memory, and only between the lanes that took part (race.c).
-    if (t->meeting == SYNCWARP && lanes == live_lanes(p))
-        p->clock[p->index]++;
+    if (t->meeting == SYNCWARP)
+        clock_meet(w, at);
 }
 
 // Lets every complete meeting take place; true if there was one.
@@ -114,6 +119,7 @@ static bool meet(Worker *w, Warp *p)
             memcpy(p->deposit[lane], p->lane[lane]->deposit, DEPOSIT);
             p->lane[lane]->came = there;
         }
+        p->met = there;
         count_meeting(w, p, t, there);
         wake(p, there);
         left &= ~there;
@@ -205,20 +211,6 @@ static void run_warp(Worker *w, Warp *p)
 
 // --- barriers --------------------------------------------------------------------------------
 
-// Everything that the threads at a barrier did before it happened before what they do after it.
-static void join_clocks(Worker *w, const uint32_t *at)
-{
-    uint32_t joined[MAX_WARPS] = {0};
-    for (int i = 0; i < launch.warps; i++)
-        if (at[i])
-            clock_join(joined, w->warp[i].clock);
-    for (int i = 0; i < launch.warps; i++)
-        if (at[i]) {
-            clock_join(w->warp[i].clock, joined);
-            w->warp[i].clock[i]++;
-        }
-}
-
 static void check_barrier(const Worker *w, const Thread *one, const Thread *other, int live)
 {
     if (other->line != one->line)
@@ -261,7 +253,7 @@ static bool open_barrier(Worker *w, int id)
         return false;
     if (id == 0)
         check_barrier(w, one, other, live);
-    join_clocks(w, at);
+    clock_meet(w, at);
     for (int i = 0; i < launch.warps; i++)
         wake(&w->warp[i], at[i]);
     w->stats.barriers++;
@@ -284,7 +276,6 @@ static void place_threads(Worker *w)
     for (int i = 0; i < launch.warps; i++) {
         memset(&w->warp[i], 0, sizeof w->warp[i]);
         w->warp[i].index = i;
-        w->warp[i].clock[i] = 1;
     }
     for (int i = 0; i < launch.threads; i++) {
         Thread *t = &w->thread[i];
@@ -328,9 +319,9 @@ void run_block(Worker *w, unsigned block)
     w->block = block;
     w->at = (simt_dim){block % grid.x, block / grid.x % grid.y, block / grid.x / grid.y};
     shared_begin(w);
-    race_block(w);
     async_block(w);
     place_threads(w);
+    race_block(w);
     while (!all_returned(w) && !launch.stopped) {
         uint64_t before = w->progress;
         for (int i = 0; i < launch.warps; i++)

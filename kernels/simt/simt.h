@@ -44,8 +44,19 @@ void simt_syncwarp(uint32_t mask, int line);
 uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, int line);
 uint32_t simt_vote(int how, uint32_t mask, int predicate, int line);
 uint32_t simt_activemask(void);
+void simt_fence(void);                                      // __threadfence: see flag.c
 
 // --- for kernels: tensor cores and copies in the background ----------------------------------
+
+// Row and column of number i of a lane's piece of a matrix: see tensor_core.c.
+typedef struct {
+    int row, column;
+} simt_place;
+
+simt_place simt_place_a(int lane, int i);
+simt_place simt_place_b(int lane, int i);
+simt_place simt_place_c(int lane, int i);
+simt_place simt_place_ldmatrix(int lane, int i, int transposed);
 
 // d = a b + c for one 16 x 8 tile, k = 16, spread over the warp as PTX's mma.m16n8k16 spreads it.
 void simt_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2], const float c[4],
@@ -153,6 +164,9 @@ void simt_free_all(void);
 // The largest dynamic shared memory that cudaFuncSetAttribute allowed a kernel; 48 KiB before.
 size_t simt_shared_limit(const void *kernel);
 void simt_set_shared_limit(const void *kernel, size_t bytes);
+
+// Says which call of the CUDA runtime was wrong, and why; `caller` is its return address.
+void simt_refuse_call(const char *call, const void *caller, const char *why, const void *p);
 
 // The error that cudaGetLastError() returns: the latest, and for ever one that killed a kernel.
 void simt_set_error(int code);

@@ -26,12 +26,12 @@ static bool same_wait(const Thread *a, const Thread *b)
         return a->state == b->state;
     if (a->state == RUNS || a->state == AT_ACCESS)
         return a->pc == b->pc;
-    return a->line == b->line && a->mask == b->mask;
+    return a->line == b->line && a->mask == b->mask && a->mbarrier == b->mbarrier;
 }
 
 static int tell(char *out, size_t room, const Thread *t, int from, int to)
 {
-    char who[48];
+    char who[48], lacks[96];
     snprintf(who, sizeof who, from == to ? "thread %d" : "threads %d-%d", from, to);
     switch (t->state) {
     case RETURNED:
@@ -43,7 +43,9 @@ static int tell(char *out, size_t room, const Thread *t, int from, int to)
         return snprintf(out, room, "\n      %s: at %s in %s, waiting for lanes %08x", who,
                         meeting_name[t->meeting], where(t->wait_pc), t->mask);
     case AT_MBARRIER:
-        return snprintf(out, room, "\n      %s: at an mbarrier in %s", who, where(t->wait_pc));
+        async_describe(lacks, sizeof lacks, t);
+        return snprintf(out, room, "\n      %s: at an mbarrier in %s%s", who, where(t->wait_pc),
+                        lacks);
     case AT_ACCESS:
         return snprintf(out, room, "\n      %s: between memory accesses, at %s", who,
                         where(t->pc));

@@ -63,6 +63,20 @@ static const char *symbol_of(uintptr_t address)
     return NULL;
 }
 
+// C++ calls a kernel _Z6kernelPf and the arrays inside it _ZZ6kernelPfE4tile.
+size_t kernel_statics(const void *kernel)
+{
+    const char *name = symbol_of((uintptr_t)kernel);
+    size_t length = name ? strlen(name) : 0, bytes = 0;
+    for (size_t i = 0; i < symbols && length > 2; i++) {
+        const char *array = names + symbol[i].st_name;
+        if (ELF64_ST_TYPE(symbol[i].st_info) == STT_TLS && strncmp(array, "_ZZ", 3) == 0 &&
+            strncmp(array + 3, name + 2, length - 2) == 0 && array[length + 1] == 'E')
+            bytes += symbol[i].st_size;
+    }
+    return bytes;
+}
+
 // "void ns::flash<64, 32>(float const*, int)" -> "flash<64,32>"
 static char *shorten(const char *full)
 {

@@ -1,15 +1,46 @@
-// The tensor core's instructions. A warp holds its matrices in pieces: with g = lane / 4 and
-// t = lane % 4 (PTX ISA, "Matrix Fragments for mma.m16n8k16"; two 16-bit numbers a register)
+// The tensor core's instructions. A matrix lies in pieces in the registers of all 32 lanes; where
+// each number lies, the functions simt_place_... say, and everything here asks them. They follow
+// the PTX ISA, "Matrix Fragments for mma.m16n8k16 with floating point type" and "Warp-level Matrix
+// Load Instruction: ldmatrix", and docs/FRAGMENTS.md draws them.
 //
-//   A [16, 16]  a0: (g, 2t) and (g, 2t+1)      a1: row g+8      a2: columns + 8      a3: both
-//   B [16, 8]   b0: (2t, g) and (2t+1, g)      b1: rows + 8
-//   C [16, 8]   c0, c1: (g, 2t) and (g, 2t+1)  c2, c3: row g+8
-//
-// Products are exact; they are summed here in the order of k, on a GPU in an order of its own.
+// Products of two 16-bit numbers are exact in float; they are summed here in the order of k, on a
+// GPU in an order of its own.
 
 #include "inside.h"
 
 #include <string.h>
+
+// --- who holds what --------------------------------------------------------------------------
+// PTX calls lane / 4 the group and lane % 4 the thread in the group. Number i is half i % 2 (0:
+// the lower) of register i / 2, except for C, whose numbers are floats, one a register.
+
+// A [16, 16], i < 8: registers 0 and 1 hold rows g and g + 8 of the left half, 2 and 3 the right's.
+simt_place simt_place_a(int lane, int i)
+{
+    return (simt_place){lane / 4 + i / 2 % 2 * 8, lane % 4 * 2 + i % 2 + i / 4 * 8};
+}
+
+// B [16, 8], i < 4: a lane's column is its group, so that a register holds two neighbours of a
+// column. B is "col": it lies in memory as its transpose, as K does for S = Q K^T.
+simt_place simt_place_b(int lane, int i)
+{
+    return (simt_place){lane % 4 * 2 + i % 2 + i / 2 * 8, lane / 4};
+}
+
+// C and D [16, 8], i < 4.
+simt_place simt_place_c(int lane, int i)
+{
+    return (simt_place){lane / 4 + i / 2 * 8, lane % 4 * 2 + i % 2};
+}
+
+// ldmatrix, one [8, 8] matrix a register: half i of it. Transposed, rows and columns change roles.
+simt_place simt_place_ldmatrix(int lane, int i, int transposed)
+{
+    int g = lane / 4, t = lane % 4 * 2 + i;
+    return transposed ? (simt_place){t, g} : (simt_place){g, t};
+}
+
+// --- 16-bit numbers --------------------------------------------------------------------------
 
 static float from_bf16(uint32_t bits)
 {
@@ -30,34 +61,73 @@ static float from_f16(uint32_t bits)
     return bits & 0x8000u ? -f : f;
 }
 
-// Number `half` (0, 1) of register r that a lane brought.
-static uint32_t half_of(unsigned char (*brought)[DEPOSIT], int lane, int r, int half)
+// --- mma -------------------------------------------------------------------------------------
+
+// All lanes of a full warp must have met: the matrices lie in the registers of all of them.
+static void check_lanes(const Thread *t, const char *what, uintptr_t pc)
 {
-    uint32_t value;
-    memcpy(&value, brought[lane] + 4 * r, 4);
-    return half ? value >> 16 : value & 0xffffu;
+    if (t->warp->met == ~0u)
+        return;
+    report(ERROR_LAUNCH, "MISSING LANES", t, pc, "%s takes all 32 lanes of a warp, and here are "
+           "only those of mask %08x: the others have returned, or the block is too small", what,
+           t->warp->met);
+    thread_gives_up(t->worker);
+}
+
+static uint16_t half_of(const unsigned char *bytes, int i)
+{
+    uint16_t half;
+    memcpy(&half, bytes + 2 * i, sizeof half);
+    return half;
+}
+
+// D = A B + C. Lanes bring 8 numbers of A, 4 of B and 4 of C; the first lane that goes on computes
+// the product for its warp.
+static void whole_product(float D[16][8], unsigned char (*brought)[DEPOSIT],
+                          float (*number)(uint32_t))
+{
+    float A[16][16], B[16][8], c[4];
+    for (int lane = 0; lane < LANES; lane++) {
+        for (int i = 0; i < 8; i++) {
+            simt_place at = simt_place_a(lane, i);
+            A[at.row][at.column] = number(half_of(brought[lane], i));
+        }
+        for (int i = 0; i < 4; i++) {
+            simt_place at = simt_place_b(lane, i);
+            B[at.row][at.column] = number(half_of(brought[lane] + 16, i));
+        }
+        memcpy(c, brought[lane] + 24, sizeof c);
+        for (int i = 0; i < 4; i++) {
+            simt_place at = simt_place_c(lane, i);
+            D[at.row][at.column] = c[i];
+        }
+    }
+    for (int i = 0; i < 16; i++)
+        for (int k = 0; k < 16; k++)
+            for (int j = 0; j < 8; j++)
+                D[i][j] += A[i][k] * B[k][j];
 }
 
 static void multiply(float d[4], const uint32_t a[4], const uint32_t b[2], const float c[4],
                      float (*number)(uint32_t), int line, uintptr_t pc)
 {
-    unsigned char bring[24];
+    unsigned char bring[DEPOSIT];
+    Thread *t = simt_worker->current;
+    Warp *p = t->warp;
     memcpy(bring, a, 16);
     memcpy(bring + 16, b, 8);
+    memcpy(bring + 24, c, 16);
     unsigned char(*brought)[DEPOSIT] = simt_meet(MMA, bring, sizeof bring, line, pc);
-    int lane = simt_worker->current->lane, g = lane / 4, t = lane % 4;
-    float result[4];
-    for (int i = 0; i < 4; i++) {
-        int row = g + i / 2 * 8, column = 2 * t + i % 2;
-        float sum = c[i];
-        for (int k = 0; k < 16; k++) {
-            uint32_t x = half_of(brought, row % 8 * 4 + k % 8 / 2, row / 8 + k / 8 * 2, k % 2);
-            uint32_t y = half_of(brought, column * 4 + k % 8 / 2, 4 + k / 8, k % 2);
-            sum += number(x) * number(y);
-        }
-        result[i] = sum;
+    check_lanes(t, "mma", pc);
+    if (p->product_left == 0) { // the first
+        whole_product(p->product, brought, number);
+        p->product_left = LANES;
     }
-    memcpy(d, result, sizeof result);
+    p->product_left--;
+    for (int i = 0; i < 4; i++) {
+        simt_place at = simt_place_c(t->lane, i);
+        d[i] = p->product[at.row][at.column];
+    }
 }
 
 void simt_mma_bf16(float d[4], const uint32_t a[4], const uint32_t b[2], const float c[4],
@@ -91,19 +161,18 @@ void simt_ldmatrix(uint32_t *r, int n, int transposed, const void *row, int line
     if (t->lane < 8 * n)
         check_row(t, mine, pc);
     unsigned char(*brought)[DEPOSIT] = simt_meet(LDMATRIX, &mine, sizeof mine, line, pc);
+    check_lanes(t, "ldmatrix", pc);
     for (int i = 0; i < LANES; i++)
         memcpy(&at[i], brought[i], sizeof at[i]);
-    int g = t->lane / 4, c = t->lane % 4;
     for (int m = 0; m < n; m++) {
-        // Plain: row g, columns 2c and 2c + 1. Transposed: rows 2c and 2c + 1, column g.
-        const uint16_t *upper = (const uint16_t *)at[8 * m + (transposed ? 2 * c : g)];
-        const uint16_t *lower = transposed ? (const uint16_t *)at[8 * m + 2 * c + 1] : upper;
-        const uint16_t *x = upper + (transposed ? g : 2 * c);
-        const uint16_t *y = lower + (transposed ? g : 2 * c + 1);
-        race_access(t, (uintptr_t)x & ~(uintptr_t)3, 4, SIMT_LOAD_SHARED, pc);
-        if (transposed)
-            race_access(t, (uintptr_t)y & ~(uintptr_t)3, 4, SIMT_LOAD_SHARED, pc);
-        r[m] = *x | (uint32_t)*y << 16;
+        r[m] = 0;
+        for (int i = 0; i < 2; i++) {
+            simt_place place = simt_place_ldmatrix(t->lane, i, transposed);
+            uintptr_t from = at[8 * m + place.row] + 2 * (uintptr_t)place.column;
+            r[m] |= (uint32_t)*(const uint16_t *)from << 16 * i;
+            if (i == 0 || transposed) // plain, the two lie in one word
+                race_access(t, from & ~(uintptr_t)3, 4, SIMT_LOAD_SHARED, pc);
+        }
     }
     if (t->lane == 0 && simt_counted) {
         t->pc = pc;

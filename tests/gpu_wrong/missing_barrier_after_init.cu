@@ -1,4 +1,4 @@
-// Report: RACE in shared memory at missing_barrier_after_init.cu:12
+// Report: RACE within a warp at missing_barrier_after_init.cu:12
 // Nobody may use an mbarrier before it is there: after its init, all threads must meet.
 
 #include "wrong.h"

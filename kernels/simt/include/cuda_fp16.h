@@ -27,6 +27,8 @@ SIMT_INLINE SIMT_UNSEEN float __half2float(__half h)
         float tiny = static_cast<float>(mantissa) * 0x1p-24f;
         return simt_bits<float>(simt_bits<uint32_t>(tiny) | sign);
     }
+    if (exponent == 31 && mantissa)
+        return simt_bits<float>(0x7fffffffu); // NVIDIA's NaN: no sign, every bit set
     exponent = exponent == 31 ? 255 : exponent + 112;
     return simt_bits<float>(sign | exponent << 23 | mantissa << 13);
 }

@@ -60,7 +60,7 @@ static constexpr int warpSize = 32;
 #define __shfl_up_sync(m, ...) simt_shuffle_any(SIMT_UP, __LINE__, m, __VA_ARGS__)
 #define __shfl_down_sync(m, ...) simt_shuffle_any(SIMT_DOWN, __LINE__, m, __VA_ARGS__)
 #define __shfl_xor_sync(m, ...) simt_shuffle_any(SIMT_XOR, __LINE__, m, __VA_ARGS__)
-#define __threadfence() ((void)0)
+#define __threadfence() simt_fence()
 #define __threadfence_block() ((void)0)
 
 SIMT_INLINE constexpr unsigned simt_mask(unsigned mask = 0xffffffffu)
