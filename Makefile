@@ -72,7 +72,7 @@ build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON) $(wildcard common/*.h) Makefile
 	@mkdir -p $(@D)
 	clang $(STANDARD) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
-TOOLS := compare oracle make_arrays expect
+TOOLS := compare oracle make_arrays expect fragments
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
 tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real
@@ -117,7 +117,7 @@ $(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c $(CASES) $(BES
     $(patsubst %.c,build/$(1)/obj/%.o,tests/comparer.c $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
-$(foreach t,compare oracle make_arrays expect model_pages real onnx $(UNITS),
+$(foreach t,compare oracle make_arrays expect fragments model_pages real onnx $(UNITS),
 $(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) $(LIBS))
@@ -130,6 +130,7 @@ BESIDE       := $(CACHE) $(PAGES) $(addprefix chapters/07_flash_tiling/,merge.c 
 CASES        := $(patsubst %,tests/%.c,book draw answer oracle)
 MAIN_oracle  := tests/oracle_main.c
 WITH_oracle  := tests/oracle.c
+WITH_fragments := kernels/simt/fragment.c
 WITH_compare := tests/comparer.c
 WITH_real    := tests/comparer.c
 WITH_onnx    := tests/comparer.c

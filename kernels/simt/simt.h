@@ -48,7 +48,7 @@ void simt_fence(void);                                      // __threadfence: se
 
 // --- for kernels: tensor cores and copies in the background ----------------------------------
 
-// Row and column of number i of a lane's piece of a matrix: see tensor_core.c.
+// Row and column of number i of a lane's piece of a matrix: see fragment.c.
 typedef struct {
     int row, column;
 } simt_place;
