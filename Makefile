@@ -45,6 +45,7 @@ help:                                   ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
 	@echo 'run-05            one chapter: make run-05 ARGS="--prefill 4"'
 	@echo 'verify-05         one chapter of the ladder'
+	@echo 'debug-05          its kernels for gdb, without a GPU: kernels/simt/README.md'
 	@echo 'DEVICE=simt       with run and verify: the CUDA kernels, emulated; counted: and every'
 	@echo '                  access counted; cuda: on a GPU'
 
@@ -81,6 +82,7 @@ units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON:
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
 .PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects FORCE
+.PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 
 # `make -j setup run` must not compile while the compiler is being installed.
 ifneq ($(filter setup,$(MAKECMDGOALS)),)
@@ -197,6 +199,9 @@ $(eval $(call kernels,simt,$(SIMT_CXX)))
 $(eval $(call kernels,counted,$(SIMT_CXX) $(SIMT_COUNT)))
 $(eval $(call kernels,counted-O0,$(SIMT_CXX) $(SIMT_COUNT) -O0))
 $(eval $(call kernels,counted-clang,clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG)))
+# make debug-07: kernels/simt/README.md has the commands for gdb
+$(eval $(call kernels,debug,$(SIMT_CXX) -O0))
+$(foreach k,$(KERNELS),$(eval debug-$(call number,$(k)): build/debug/$(k)))
 cpu: all
 
 # All kernels in one program, against the oracle, as build/tests/property is for the chapters.

@@ -110,6 +110,7 @@ kernels() {
     closing= one stats sh tests/simt_stats.sh
     closing= one same sh tests/simt_same.sh
     closing= one machine sh tests/simt_machine.sh
+    closing= one gdb sh tests/simt_gdb.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.

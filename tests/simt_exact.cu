@@ -261,6 +261,15 @@ static void cache(const float *a, float *b)
     LAUNCH(all_read_all, 16, 32, 0, 0, a, b);
     check("a cache of 1 KiB: every block reads anew", stats()->cache_read == 16 * 2048);
     print_counts("all_read_all 1024");
+    simt_keep_cache(1);
+    simt_set_cache(8192);
+    LAUNCH(all_read_all, 16, 32, 0, 0, a, b);
+    bool first = stats()->cache_read == 2048 && stats()->cache_written == 0;
+    LAUNCH(all_read_all, 16, 32, 0, 0, a, b);
+    check("a cache of 8 KiB that is kept: the second launch reads nothing",
+          first && stats()->cache_read == 0 && stats()->cache_written == 0);
+    print_counts("all_read_all kept");
+    simt_keep_cache(0);
     simt_set_cache(0);
 }
 

@@ -54,6 +54,17 @@ too_many_threads LAUNCH REFUSED
 unfreed UNFREED
 END
 
+# A kernel in a shared library, where its __shared__ arrays could not be told from other memory.
+g++ -x c++ -std=c++17 -fPIC -shared -Ikernels/simt/include -Ikernels/cuda \
+    tests/gpu_wrong/missing_barrier.cu -o $build/kernel.so &&
+    g++ -rdynamic -o $build/library -Wl,-rpath,"$PWD/$build" -x none $simt_objects \
+        $build/kernel.so -lpthread -lm && $build/library > $build/library.txt 2>&1
+if grep -q 'LAUNCH REFUSED: kernel .* lies in a shared library' $build/library.txt; then
+    echo "ok - a kernel in a shared library is refused"
+else
+    bad "a kernel in a shared library: $(cat $build/library.txt)"
+fi
+
 # --- numbers -----------------------------------------------------------------------------------
 
 # All 2^32 floats, with the emulator's headers and with NVIDIA's.

@@ -1,6 +1,9 @@
 // DRAM traffic behind a cache of SIMT_CACHE bytes: fully associative, sectors of 32 bytes, the
-// one not used for the longest time leaves (LRU), written sectors go back when they leave. It
-// begins each launch empty.
+// one not used for the longest time leaves (LRU), written sectors go back when they leave.
+//
+// It begins each launch empty, so that a kernel's bytes are its own, whatever ran before it. A
+// GPU's L2 keeps what it holds from one launch to the next: SIMT_CACHE_KEEP=1 does so, too. Then a
+// written sector counts in the launch in which it leaves, and what never leaves is not counted.
 //
 // What a cache holds depends on the order of the accesses, and OS threads finish blocks in any
 // order. So each block notes its sectors, and the cache sees the blocks in the grid's order,
@@ -27,6 +30,7 @@ typedef struct {
 static Line *line;
 static int *bucket;               // a hash table of lines
 static int capacity, filled, newest, oldest;
+static int kept;                  // the capacity of a cache that an earlier launch left behind
 static uint64_t read_bytes, written_bytes;
 static Log *waiting;              // logs of blocks whose turn has not come
 static unsigned blocks, turn;
@@ -43,24 +47,31 @@ static void *resize(void *p, size_t n, size_t bytes)
     return p;
 }
 
+static void make_empty(void)
+{
+    line = resize(line, (size_t)capacity, sizeof *line);
+    bucket = resize(bucket, (size_t)capacity, sizeof *bucket);
+    for (int i = 0; i < capacity; i++)
+        bucket[i] = -1;
+    filled = 0;
+    newest = oldest = -1;
+}
+
 void cache_begin(unsigned n)
 {
     capacity = (int)(settings.cache / 32);
     if (!capacity || !simt_counted)
         return;
-    line = resize(line, (size_t)capacity, sizeof *line);
-    bucket = resize(bucket, (size_t)capacity, sizeof *bucket);
+    read_bytes = written_bytes = 0;
     waiting = resize(waiting, n, sizeof *waiting);
     finished = resize(finished, n, sizeof *finished);
-    for (int i = 0; i < capacity; i++)
-        bucket[i] = -1;
     for (unsigned i = 0; i < n; i++)
         finished[i] = false;
-    filled = 0;
-    newest = oldest = -1;
-    read_bytes = written_bytes = 0;
     blocks = n;
     turn = 0;
+    if (!settings.cache_keep || capacity != kept)
+        make_empty();
+    kept = settings.cache_keep ? capacity : 0;
 }
 
 void cache_note(Worker *w, uint32_t sector, bool write)
@@ -157,7 +168,7 @@ void cache_end(simt_stats *s)
 {
     if (!capacity || !simt_counted)
         return;
-    for (int i = newest; i >= 0; i = line[i].older)
+    for (int i = newest; i >= 0 && !settings.cache_keep; i = line[i].older)
         written_bytes += line[i].dirty ? 32 : 0;
     s->cache_read = read_bytes;
     s->cache_written = written_bytes;

@@ -23,8 +23,8 @@ enum {
 
 // CUDA's own codes, cudaError_t.
 enum {
-    ERROR_VALUE = 1, ERROR_MEMORY = 2, ERROR_CONFIGURATION = 9, ERROR_HANDLE = 400,
-    ERROR_ADDRESS = 700, ERROR_TIMEOUT = 702, ERROR_STACK = 714, ERROR_MISALIGNED = 716,
+    ERROR_VALUE = 1, ERROR_MEMORY = 2, ERROR_CONFIGURATION = 9, ERROR_FUNCTION = 98,
+    ERROR_HANDLE = 400, ERROR_ADDRESS = 700, ERROR_TIMEOUT = 702, ERROR_STACK = 714, ERROR_MISALIGNED = 716,
     ERROR_LAUNCH = 719,
 };
 
@@ -160,6 +160,7 @@ typedef struct {
     bool sites, table;
     const char *counts;           // a path; simt_set_counts gives a file instead
     size_t cache;
+    bool cache_keep;              // between two launches
     uint64_t steps;               // after which a thread counts as one that never ends
     double patience;              // seconds for one block
 } Settings;

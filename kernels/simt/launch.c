@@ -43,6 +43,7 @@ void settings_read(void)
     simt_set_threads((int)number("SIMT_THREADS", cores > 0 ? (double)cores : 1));
     settings.devices = number("SIMT_DEVICES", 1) > 0;
     settings.cache = (size_t)number("SIMT_CACHE", 0);
+    settings.cache_keep = number("SIMT_CACHE_KEEP", 0) > 0;
     settings.sites = number("SIMT_SITES", 0) > 0;
     settings.table = number("SIMT_TABLE", 0) > 0;
     settings.steps = (uint64_t)number("SIMT_STEPS", 2e8);
@@ -93,6 +94,12 @@ void simt_set_sites(int on)
     settings.sites = on;
 }
 
+void simt_keep_cache(int keep)
+{
+    settings_read();
+    settings.cache_keep = keep != 0;
+}
+
 // --- limits ----------------------------------------------------------------------------------
 
 static int refuse_launch(int code, const char *name, const char *why, double is, double limit)
@@ -124,6 +131,11 @@ static int check_shared(const simt_kernel *k)
 // 163 KiB of shared memory for a block instead of 227.
 static int check_limits(const simt_kernel *k)
 {
+    if (!in_program((uintptr_t)k->kernel)) { // shared.c and where.c know the program alone
+        fprintf(stderr, "simt: LAUNCH REFUSED: kernel %s lies in a shared library: link kernels "
+                "into the program itself\n", k->name);
+        return ERROR_FUNCTION;
+    }
     const simt_dim g = k->grid, b = k->block;
     const struct {
         const char *why;

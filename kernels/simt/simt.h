@@ -131,6 +131,7 @@ typedef struct {
 const simt_stats *simt_last(void);
 void simt_set_threads(int threads);
 void simt_set_cache(size_t bytes);
+void simt_keep_cache(int keep);                // from one launch to the next, as an L2 does
 size_t simt_cache(void);
 int simt_devices(void);                        // 1, or what SIMT_DEVICES says
 
