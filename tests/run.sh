@@ -111,6 +111,7 @@ kernels() {
     closing= one same sh tests/simt_same.sh
     closing= one machine sh tests/simt_machine.sh
     closing= one gdb sh tests/simt_gdb.sh
+    closing= one counts sh tests/counts.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.
