@@ -37,6 +37,7 @@ diff: all tools                         ## what changed between two runs: make d
 trace: all tools                        ## write traces/ and the outputs in the READMEs anew
 	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md docs/*.md
 	@[ ! -d build/counted ] || sh tests/transcript.sh --write kernels/README.md
+	@[ ! -d build/debug ] || sh tests/transcript.sh --write kernels/simt/README.md
 lines: ; @sh tests/copies.sh --count    ## changed lines a chapter in attention.c
 doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to get it
 setup: ; @sh tests/setup.sh             ## install what is missing from Debian's packages
@@ -81,7 +82,7 @@ units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON:
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
 .PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
-.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects FORCE
+.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 
 # `make -j setup run` must not compile while the compiler is being installed.
@@ -216,6 +217,12 @@ build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*
 	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
 counted-O0 counted-clang: %: $(addprefix build/%/,$(KERNELS))
 counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
+simt-speed: build/simt/simt_speed build/counted/simt_speed ## what the emulator costs, in clocks
+	@for build in simt counted; do echo "build/$$build:"; build/$$build/simt_speed; done
+build/%/simt_speed: build/%/obj/tests/simt_speed.cu.o \
+    $(patsubst %.c,build/simt/obj/%.o,$(wildcard kernels/simt/*.c))
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
 # What tests/simt_build.sh asks: how a kernel is compiled, and what it is linked with.
 simt-gcc: ; @echo 'g++ $(SIMT_LANG) $(SIMT_COUNT) $(SIMT_HEAD)'
 simt-clang: ; @echo 'clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG) $(SIMT_HEAD)'

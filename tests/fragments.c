@@ -1,6 +1,6 @@
 // Draws who holds what in a tensor core's instruction, as the emulator's own functions say it:
 //
-//     build/tests/fragments a | b | c | ldmatrix | trans    "lane.number" at each place
+//     build/tests/fragments a | b | c | ldmatrix | trans     a matrix, "lane.number" at each place
 //     build/tests/fragments lane N                           what lane N holds
 //     build/tests/fragments reuse                            why P needs not move to become A
 
@@ -100,6 +100,6 @@ int main(int argc, char **argv)
     }
     if (argc == 2 && strcmp(argv[1], "reuse") == 0)
         return reuse();
-    fprintf(stderr, "usage: fragments a|b|c|ldmatrix|trans|reuse, fragments lane 0..31\n");
+    fprintf(stderr, "usage: fragments a|b|c|ldmatrix|trans, or lane 0..31, or reuse\n");
     return 2;
 }

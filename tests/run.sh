@@ -102,6 +102,11 @@ kernels() {
     sh tests/have.sh g++ || { echo "skip - CUDA kernels: g++ is not here (make setup)"; return; }
     build simt counted build/tests/kernels
     sh tests/transcript.sh --check kernels/README.md
+    if command -v gdb > /dev/null; then
+        sh tests/transcript.sh --check kernels/simt/README.md
+    else
+        echo "skip - kernels/simt/README.md: gdb is not here"
+    fi
     DEVICE=simt ladder
     closing=kernels one kernels build/tests/kernels 200 1
     closing=device_cli one device_cli.sh sh tests/device_cli.sh

@@ -25,8 +25,7 @@ enum {
 enum {
     ERROR_VALUE = 1, ERROR_MEMORY = 2, ERROR_CONFIGURATION = 9, ERROR_FUNCTION = 98,
     ERROR_HANDLE = 400, ERROR_ADDRESS = 700, ERROR_TIMEOUT = 702, ERROR_STACK = 714,
-    ERROR_MISALIGNED = 716,
-    ERROR_LAUNCH = 719,
+    ERROR_MISALIGNED = 716, ERROR_LAUNCH = 719,
 };
 
 // --- threads, warps, blocks ------------------------------------------------------------------
