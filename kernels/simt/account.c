@@ -27,6 +27,8 @@ const char *const kind_name[SIMT_KINDS] = {"load global", "store global", "atomi
 static atomic_ullong *seen[2]; // [0] read, [1] written
 static size_t seen_words;
 
+// A new launch: this worker's counts at 0, and no sector of the arena touched. Only as many words
+// of the two bit maps are cleared as the program has memory.
 void account_begin(Worker *w)
 {
     memset(&w->stats, 0, sizeof w->stats);
@@ -44,6 +46,8 @@ void account_begin(Worker *w)
     memset(seen[1], 0, seen_words * 8);
 }
 
+// The counts of one instruction, in a hash table with open addressing. Its key is the return
+// address of the compiler's call: that is where a source line is known.
 static simt_count *site_of(Worker *w, uintptr_t pc, int kind)
 {
     size_t i = (size_t)(pc * 0x9E3779B97F4A7C15u >> 40) % SITES;
@@ -66,6 +70,8 @@ static int add_to_set(uintptr_t *set, int n, uintptr_t x)
     return n + 1;
 }
 
+// A sector is touched: for the distinct bytes (a bit map that all workers share, hence the atomic
+// or, and the load before it, which mostly spares it), and for the modelled cache.
 static void note_sector(Worker *w, uintptr_t sector, int kind)
 {
     size_t word = sector / 64;
@@ -79,6 +85,9 @@ static void note_sector(Worker *w, uintptr_t sector, int kind)
     }
 }
 
+// How many sectors a request needs. A lane's bytes may reach into a second one. The ideal is what
+// the different addresses would need side by side: a broadcast of one float is ideal with one
+// sector (CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory").
 static unsigned sectors(Worker *w, const Thread *first, uint32_t mask, const uintptr_t *address,
                         unsigned *ideal)
 {
@@ -141,6 +150,8 @@ static unsigned wavefronts(int size, uint32_t mask, const uintptr_t *address, un
 
 // --- a request -------------------------------------------------------------------------------
 
+// One request of the lanes in `mask`, all at the same instruction as `first`: counted for the
+// launch and for its source line.
 void account_request(Worker *w, Warp *p, const Thread *first, uint32_t mask,
                      const uintptr_t *address)
 {
@@ -171,6 +182,8 @@ static void add_count(simt_count *sum, const simt_count *c)
     sum->ideal += c->ideal;
 }
 
+// Bytes of the different sectors that were read (0) or written (1): what a cache without limits
+// would move.
 static uint64_t distinct_bytes(int which)
 {
     uint64_t n = 0;
@@ -179,6 +192,8 @@ static uint64_t distinct_bytes(int which)
     return n * SECTOR;
 }
 
+// The workers' counts in one. Each is a sum over requests, so that it does not matter who ran
+// which block.
 void account_merge(Worker **workers, int n, simt_stats *s)
 {
     for (int i = 0; i < n; i++) {

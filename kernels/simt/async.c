@@ -49,6 +49,7 @@ void async_worker(Worker *w)
         abort();
 }
 
+// A new block: its mbarriers and copies are its own.
 void async_block(Worker *w)
 {
     w->async->barriers = w->async->bulks = 0;
@@ -56,6 +57,9 @@ void async_block(Worker *w)
 
 // --- cp.async --------------------------------------------------------------------------------
 
+// The destination is poison from now on; the source is read when the copy lands, as on a GPU it
+// may be (PTX ISA, "cp.async": no order before the wait). Bounds are checked at once, where the
+// line is known.
 void simt_cp_async(void *shared, const void *global, int n, int valid, int line)
 {
     Thread *t = simt_worker->current;
@@ -80,11 +84,14 @@ void simt_cp_async(void *shared, const void *global, int n, int valid, int line)
     t->copies[t->copy_count++] = (Copy){shared, global, n, valid, t->group};
 }
 
+// Counts groups, rather than keeping lists: a copy knows the number of its own.
 void simt_cp_commit(void)
 {
     simt_worker->current->group++;
 }
 
+// A copy arrives. For races it is a write of the waiting thread, at the wait: before that, its
+// bytes are pending, and after it, they are this thread's alone until all meet.
 static void land(Thread *t, const Copy *c, uintptr_t pc)
 {
     memcpy(c->to, c->from, (size_t)c->valid);
@@ -109,6 +116,8 @@ void simt_cp_wait(int groups, int line)
     t->copy_count = left;
 }
 
+// A thread that returns without a wait: its copies arrive, so that nothing is left for the next
+// block.
 void async_thread_ends(Thread *t)
 {
     for (int i = 0; i < t->copy_count; i++)
@@ -118,6 +127,7 @@ void async_thread_ends(Thread *t)
 
 // --- mbarrier --------------------------------------------------------------------------------
 
+// Blocks have few mbarriers, two for a stage of a ring: a search is quick enough.
 static Barrier *find_barrier(Worker *w, const void *p)
 {
     for (int i = 0; i < w->async->barriers; i++)
@@ -126,6 +136,8 @@ static Barrier *find_barrier(Worker *w, const void *p)
     return NULL;
 }
 
+// The mbarrier at p, which somebody must have initialised, and of whose init the caller must
+// know.
 static Barrier *known_barrier(Thread *t, const void *p, uintptr_t pc)
 {
     Barrier *b = find_barrier(t->worker, p);
@@ -138,6 +150,9 @@ static Barrier *known_barrier(Thread *t, const void *p, uintptr_t pc)
     return b;
 }
 
+// PTX ISA, "mbarrier.init": 64 bits of shared memory, and the number of arrivals that end a
+// phase. What a GPU packs into these bits lies in the emulator's own table; the word itself stays
+// as it is.
 void simt_mbar_init(uint64_t *bar, unsigned arrivals, int line)
 {
     Thread *t = simt_worker->current;
@@ -158,6 +173,8 @@ void simt_mbar_init(uint64_t *bar, unsigned arrivals, int line)
     *b = (Barrier){.address = (uintptr_t)bar, .arrivals = arrivals, .missing = arrivals};
 }
 
+// A phase ends when nothing is missing: no arrival, no byte. The next one begins at once, with
+// the other parity, and who waited for this one learns what all arrivals knew.
 static void end_phase(Worker *w, Barrier *b)
 {
     if (b->missing || b->bytes)
@@ -204,6 +221,7 @@ int simt_mbar_try_wait(uint64_t *bar, unsigned parity, int line)
     return 1;
 }
 
+// Reports of races speak of mbarriers only where the block has some.
 bool async_has_barriers(const Worker *w)
 {
     return w->async->barriers > 0;
@@ -239,6 +257,9 @@ static void count_bulk(Thread *t, uintptr_t from, unsigned n, uintptr_t pc)
     }
 }
 
+// PTX ISA, "cp.async.bulk": sizes and addresses are multiples of 16. One lane asks; the copy
+// engine, another actor, writes. So what it overwrites must be ordered before the lane's asking,
+// and what it wrote is known to those only who waited at its mbarrier.
 void simt_bulk_copy(void *shared, const void *global, unsigned n, uint64_t *bar, int line)
 {
     Thread *t = simt_worker->current;

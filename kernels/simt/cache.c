@@ -57,6 +57,7 @@ static void make_empty(void)
     newest = oldest = -1;
 }
 
+// A launch of n blocks begins. The cache is emptied unless it is to be kept.
 void cache_begin(unsigned n)
 {
     capacity = (int)(settings.cache / 32);
@@ -74,6 +75,7 @@ void cache_begin(unsigned n)
     kept = settings.cache_keep ? capacity : 0;
 }
 
+// A block touched a sector: into its log, as its turn may not have come.
 void cache_note(Worker *w, uint32_t sector, bool write)
 {
     if (!settings.cache)
@@ -90,11 +92,13 @@ void cache_note(Worker *w, uint32_t sector, bool write)
 
 // --- least recently used ---------------------------------------------------------------------
 
+// Knuth's multiplicative hash: neighbouring sectors go to different buckets.
 static int *chain_of(uint32_t sector)
 {
     return &bucket[(sector * 2654435761u >> 3) % (unsigned)capacity];
 }
 
+// Out of the list from most to least recently used, wherever it stands.
 static void unlink_line(int i)
 {
     *(line[i].newer < 0 ? &newest : &line[line[i].newer].older) = line[i].older;
@@ -123,6 +127,8 @@ static int take_line(void)
     return i;
 }
 
+// A sector is asked for. Present: it becomes the newest, no bytes move. Absent: it takes the
+// place of the oldest. A written sector is taken to be written whole, without being read.
 static void cache_access(uint32_t sector, bool write)
 {
     int i = *chain_of(sector);
@@ -150,6 +156,9 @@ static void replay(Log *log)
     *log = (Log){0};
 }
 
+// Hands the block's log over, and replays all whose turn has come: 0, 1, 2, ... without a gap.
+// Logs of blocks that finished early wait, which is the price of results that do not depend on
+// threads.
 void cache_block_ends(Worker *w)
 {
     if (!capacity || !simt_counted)
@@ -164,6 +173,7 @@ void cache_block_ends(Worker *w)
     pthread_mutex_unlock(&lock);
 }
 
+// The launch has ended: what is still dirty goes to DRAM, unless the cache is kept.
 void cache_end(simt_stats *s)
 {
     if (!capacity || !simt_counted)

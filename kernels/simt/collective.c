@@ -12,6 +12,7 @@ void *simt_dynamic_shared(void) { return simt_worker->shared; }
 
 // --- the block -------------------------------------------------------------------------------
 
+// Notes for which barrier the thread waits; open_barrier lets it go on when all are there.
 static void wait_at_barrier(int id, int threads, int line, uintptr_t pc)
 {
     Thread *t = simt_worker->current;
@@ -27,6 +28,8 @@ void simt_syncthreads(int line)
     wait_at_barrier(0, 0, line, CALLER);
 }
 
+// PTX ISA, "bar.sync a, b": sixteen barriers a block, 0 is __syncthreads; b counts threads and
+// must be a multiple of the warp's size.
 void simt_named_barrier(int id, int threads, int line)
 {
     if (id < 0 || id > 15 || threads <= 0 || threads % LANES)
@@ -81,6 +84,7 @@ unsigned char (*simt_meet(int meeting, const void *bring, size_t bytes, int line
     return meet_lanes((Meeting)meeting, ~0u, bring, bytes, line, pc);
 }
 
+// Waits for the lanes of the mask, and orders what they did to memory (see count_meeting).
 void simt_syncwarp(uint32_t mask, int line)
 {
     meet_lanes(SYNCWARP, mask, NULL, 0, line, CALLER);
@@ -104,6 +108,8 @@ static int source_lane(int how, int lane, int b, int width)
     return first <= from && from < first + width ? from : lane;
 }
 
+// CUDA C++ Programming Guide, "Warp Shuffle Functions": the value of another lane, which must
+// take part in the same call. Nothing is said about memory.
 uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, int line)
 {
     Thread *t = simt_worker->current;
@@ -118,6 +124,7 @@ uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, 
     return value;
 }
 
+// CUDA C++ Programming Guide, "Warp Vote Functions": a bit for every lane that said yes.
 uint32_t simt_vote(int how, uint32_t mask, int predicate, int line)
 {
     Thread *t = simt_worker->current;

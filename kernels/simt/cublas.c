@@ -10,6 +10,7 @@ struct cublasContext {
     cudaStream_t stream;
 };
 
+// A handle is no more than the stream on which it works.
 cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
     if (!handle)
@@ -65,6 +66,7 @@ typedef struct {
     int transposed;
 } Matrix;
 
+// Element (i, j) of the matrix as the product takes it; column-major, as Fortran has it.
 static float element(Matrix a, long i, long j)
 {
     return a.transposed ? a.data[j + i * a.ld] : a.data[i + j * a.ld];
@@ -85,6 +87,8 @@ static int is_there(Matrix a)
     return simt_range_is_allocated(a.data, (size_t)floats * sizeof(float));
 }
 
+// C = alpha A B + beta C. With beta 0, C is not read: NaN that lies there does not spread, as the
+// reference BLAS has it.
 static void multiply(float alpha, Matrix a, Matrix b, int k, float beta, Matrix c, float *result)
 {
     for (long j = 0; j < c.columns; j++)

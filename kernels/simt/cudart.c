@@ -12,6 +12,8 @@
 
 static int latest, fatal; // after a fatal one, every call fails, as on a GPU
 
+// Codes from cudaErrorIllegalAddress on mean that the device is lost to this program: they stay
+// (CUDA Runtime API, cudaError_t: "this leaves the process in an inconsistent state").
 void simt_set_error(int code)
 {
     latest = code;
@@ -19,6 +21,8 @@ void simt_set_error(int code)
         fatal = code;
 }
 
+// cudaGetLastError forgets what it says, cudaPeekAtLastError does not; neither forgets a lost
+// device.
 int simt_get_error(int forget)
 {
     int code = fatal ? fatal : latest;
@@ -32,6 +36,7 @@ void simt_reset_error(void)
     latest = fatal = 0;
 }
 
+// What a call returns, it also leaves for cudaGetLastError.
 static cudaError_t answer(int code)
 {
     code = fatal ? fatal : code;
@@ -76,6 +81,7 @@ static const struct {
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
 };
 
+// NVIDIA's own words, so that a message found here is found elsewhere.
 static const char *error_string(cudaError_t code, int name)
 {
     for (size_t i = 0; i < sizeof error_text / sizeof error_text[0]; i++)
@@ -91,6 +97,7 @@ const char *cudaGetErrorName(cudaError_t code) { return error_string(code, 1); }
 
 // --- memory ----------------------------------------------------------------------------------
 
+// 0 bytes: a null pointer and no error, as on a GPU. Otherwise NaN in every float.
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     if (!p || fatal)
@@ -99,6 +106,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
     return answer(*p || !bytes ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
+// A null pointer may be freed, an address twice may not.
 cudaError_t cudaFree(void *p)
 {
     if (simt_free(p) == 0)
@@ -107,6 +115,7 @@ cudaError_t cudaFree(void *p)
     return answer(cudaErrorInvalidValue);
 }
 
+// Pinned memory is memory of the host; here there is nothing to pin it for.
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
     *p = malloc(bytes ? bytes : 1);
@@ -130,6 +139,8 @@ static int right_side(const void *p, size_t bytes, int device, const void *calle
     return 0;
 }
 
+// Directions are checked, and that all bytes are there on both sides, which a GPU does not
+// promise to notice. All earlier work is done, so that nothing has to be waited for.
 static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                         const void *caller)
 {
@@ -176,6 +187,7 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t strea
                                         : answer(cudaErrorInvalidResourceHandle);
 }
 
+// Rows of `width` bytes that begin a pitch apart.
 cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch,
                          size_t width, size_t height, enum cudaMemcpyKind kind)
 {
@@ -229,11 +241,13 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     return answer(cudaSuccess);
 }
 
+// All work is done already; what is left is whether a kernel went wrong.
 cudaError_t cudaDeviceSynchronize(void)
 {
     return (cudaError_t)simt_get_error(0);
 }
 
+// The only way back from an error that killed a kernel. Frees everything.
 cudaError_t cudaDeviceReset(void)
 {
     simt_free_all();
@@ -249,6 +263,7 @@ static struct {
     size_t bytes;
 } limit[FUNCTIONS];
 
+// A small hash table: kernel to bytes of dynamic shared memory it may ask for.
 static size_t *limit_of(const void *kernel)
 {
     size_t i = ((size_t)kernel >> 4) % FUNCTIONS;
@@ -270,6 +285,8 @@ void simt_set_shared_limit(const void *kernel, size_t bytes)
     *limit_of(kernel) = bytes;
 }
 
+// Above 48 KiB a kernel must be told so by name (CUDA C++ Programming Guide, "Shared Memory", for
+// compute capability 8.x and 9.0).
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
 {
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout)

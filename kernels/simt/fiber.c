@@ -29,6 +29,8 @@ __asm__(".text\n"
         "    ret\n"
         ".size fiber_switch, . - fiber_switch\n");
 
+// The stack looks as if entry() had once called fiber_switch: the first switch to it "returns"
+// there.
 Fiber fiber_new(char *top, void (*entry)(void))
 {
     uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
@@ -104,6 +106,7 @@ Fiber fiber_new(char *top, void (*entry)(void))
     return context;
 }
 
+// The context is kept on the stack that it describes.
 void fiber_switch(Fiber *from, Fiber to)
 {
     ucontext_t here; // stays on our stack for as long as we are away

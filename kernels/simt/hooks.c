@@ -14,6 +14,7 @@ bool simt_counted;
 
 static const char *const verb[] = {"reads", "writes", "updates"};
 
+// No block of memory holds all the bytes of this access.
 static void refuse_bounds(Thread *t, uintptr_t a, int size, int how, bool shared, uintptr_t pc)
 {
     char place[256];
@@ -26,6 +27,8 @@ static void refuse_bounds(Thread *t, uintptr_t a, int size, int how, bool shared
     thread_gives_up(t->worker);
 }
 
+// CUDA C++ Programming Guide, "Device Memory Accesses": an address must be a multiple of the
+// size, which is 1, 2, 4, 8 or 16.
 static void refuse_alignment(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
 {
     report(ERROR_MISALIGNED, "MISALIGNED", t, pc,
@@ -71,6 +74,9 @@ int access_kind(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
     return (shared ? SIMT_LOAD_SHARED : SIMT_LOAD_GLOBAL) + how;
 }
 
+// Every access goes this way. It is checked against the past before it waits for its warp: the
+// order in which lanes are looked at does not matter, as none knows of another's access in this
+// moment.
 void access_memory(uintptr_t a, int size, int how, uintptr_t pc)
 {
     Worker *w = simt_worker;
@@ -88,11 +94,14 @@ void access_memory(uintptr_t a, int size, int how, uintptr_t pc)
     thread_waits(t, AT_ACCESS); // goes on with all lanes that do the same
 }
 
+// For the shim's own functions, which the compiler does not watch: a float4 as one access, an
+// atomic as one update.
 void simt_touch(const void *p, int size, int how, const void *pc)
 {
     access_memory((uintptr_t)p, size, how, (uintptr_t)pc);
 }
 
+// Real atomics, for blocks run on several OS threads.
 static int exchange(void *p, void *old, const void *next, size_t bytes)
 {
     uint64_t value8;
@@ -113,6 +122,7 @@ static int exchange(void *p, void *old, const void *next, size_t bytes)
     }
 }
 
+// What it saw may be a flag that another block has raised (flag.c).
 int simt_exchange(void *p, void *old, const void *next, size_t bytes)
 {
     int done = exchange(p, old, next, bytes);
@@ -139,6 +149,7 @@ void __tsan_init(void)
     simt_counted = true;
 }
 
+// Calls that tell of functions and virtual tables: nothing a kernel does.
 void __tsan_func_entry(void *pc) { (void)pc; }
 void __tsan_func_exit(void) {}
 void __tsan_vptr_update(void **at, void *value) { (void)at, (void)value; }
@@ -168,6 +179,7 @@ static void access_range(uintptr_t a, unsigned long size, int how, uintptr_t pc)
     }
 }
 
+// A struct that is copied whole.
 void __tsan_read_range(void *p, unsigned long size)
 {
     access_range((uintptr_t)p, size, SIMT_READ, CALLER);

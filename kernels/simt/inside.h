@@ -88,8 +88,7 @@ struct Warp {
     Thread *lane[LANES];
     int index;
     uint32_t all, in[STATES];   // a bit for every lane
-    uint32_t met;               // at the latest meeting: which lanes, and what they brought
-    unsigned char deposit[LANES][DEPOSIT];
+    unsigned char deposit[LANES][DEPOSIT]; // what they brought to the latest meeting
     float product[16][8];       // of the latest mma, and how many lanes have yet to take theirs
     int product_left;
 };
@@ -170,12 +169,17 @@ void settings_read(void);
 
 // --- schedule.c ------------------------------------------------------------------------------
 
+void wake(Warp *p, uint32_t mask);         // these lanes may go on
 void thread_waits(Thread *t, State state); // returns when the scheduler lets it go on
 unsigned char (*simt_meet(int meeting, const void *bring, size_t bytes, int line,
                           uintptr_t pc))[DEPOSIT]; // all lanes; what everybody brought
 void run_block(Worker *w, unsigned block);
 static inline uint32_t bit_of(const Thread *t) { return 1u << t->lane; }
 static inline uint32_t live_lanes(const Warp *p) { return p->all & ~p->in[RETURNED]; }
+
+// --- barrier.c -------------------------------------------------------------------------------
+
+bool open_barriers(Worker *w);
 
 // --- stop.c ----------------------------------------------------------------------------------
 

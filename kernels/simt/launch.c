@@ -20,6 +20,7 @@ static Worker *workers[MAX_WORKERS];
 
 // --- settings --------------------------------------------------------------------------------
 
+// A number from the environment, or the program ends: a typing mistake must not become a default.
 static double number(const char *name, double otherwise)
 {
     const char *text = getenv(name);
@@ -32,6 +33,7 @@ static double number(const char *name, double otherwise)
     return value;
 }
 
+// Once, when the first launch or the first question comes.
 void settings_read(void)
 {
     static bool known;
@@ -57,6 +59,7 @@ void settings_read(void)
     atexit(tables_exit);
 }
 
+// At most 16: each has a thousand stacks.
 void simt_set_threads(int threads)
 {
     settings_read();
@@ -94,6 +97,7 @@ void simt_set_sites(int on)
     settings.sites = on;
 }
 
+// For tests, as SIMT_CACHE_KEEP does it for a whole program.
 void simt_keep_cache(int keep)
 {
     settings_read();
@@ -102,6 +106,7 @@ void simt_keep_cache(int keep)
 
 // --- limits ----------------------------------------------------------------------------------
 
+// A launch beyond a limit does not run at all, and only cudaGetLastError() tells: hence the line.
 static int refuse_launch(int code, const char *name, const char *why, double is, double limit)
 {
     fprintf(stderr, "simt: LAUNCH REFUSED: kernel %s: %s: %.0f, at most %.0f\n", name, why, is,
@@ -171,6 +176,8 @@ static void *allocate(size_t n, size_t bytes)
     return p;
 }
 
+// An OS thread's room: stacks and shared memory are addresses first, and become memory when
+// touched.
 static Worker *worker_new(int index)
 {
     Worker *w = allocate(1, sizeof *w);
@@ -190,6 +197,7 @@ static void guard_stacks(Worker *w)
         mprotect(w->stacks + (size_t)w->guarded * STACK_BYTES, 4096, PROT_NONE);
 }
 
+// One OS thread: takes the next block that nobody has taken, until there is none.
 static void *work(void *argument)
 {
     Worker *w = argument;
@@ -227,6 +235,7 @@ static int run_blocks(void)
     return n;
 }
 
+// Seconds from some moment on, for stats.seconds alone.
 static double now(void)
 {
     struct timespec t;
@@ -234,6 +243,7 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+// What all workers share, set before the first of them starts.
 static void prepare(const simt_kernel *k)
 {
     launch.kernel = *k;
@@ -249,6 +259,8 @@ static void prepare(const simt_kernel *k)
     watch_begin();
 }
 
+// The whole launch, before it returns: on a GPU it would only have been queued. A device that is
+// lost to an earlier error takes none.
 int simt_launch(const simt_kernel *given, void *stream)
 {
     simt_kernel named = *given, *k = &named;
@@ -276,6 +288,7 @@ int simt_launch(const simt_kernel *given, void *stream)
     return launch.error;
 }
 
+// Valid until the next launch.
 const simt_stats *simt_last(void)
 {
     return &last;

@@ -26,6 +26,7 @@ static Allocation *table; // sorted by address, as addresses only grow
 static int count, room;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+// NORESERVE: gigabytes of addresses cost nothing until they are written.
 static void *map(void *wish, size_t bytes)
 {
     void *p = mmap(wish, bytes, PROT_READ | PROT_WRITE,
@@ -43,6 +44,7 @@ void *reserve(size_t bytes)
     return map(NULL, bytes);
 }
 
+// One subtraction: below the arena the difference wraps round and is large.
 bool in_arena(uintptr_t a)
 {
     return simt_arena && a - (uintptr_t)simt_arena < ARENA;
@@ -53,6 +55,9 @@ size_t arena_used(void)
     return used;
 }
 
+// Behind everything that was ever given, plus a red zone. Addresses are not used again while
+// anything is allocated: who keeps a pointer to freed memory finds nobody else's data there, but
+// a report.
 void *simt_malloc(size_t bytes, const void *caller)
 {
     pthread_mutex_lock(&lock);
@@ -90,6 +95,7 @@ static int allocation_at(uintptr_t a)
     return low - 1;
 }
 
+// Freed memory is poison again.
 static void discard(Allocation *block)
 {
     block->live = false;
@@ -101,6 +107,7 @@ static void discard(Allocation *block)
         memset((void *)block->from, 0xff, block->to - block->from);
 }
 
+// -1: no allocation begins here, or it was freed before.
 int simt_free(void *p)
 {
     int i = allocation_at((uintptr_t)p);
@@ -116,6 +123,7 @@ int simt_free(void *p)
     return 0;
 }
 
+// For cudaDeviceReset.
 void simt_free_all(void)
 {
     for (int i = 0; i < count; i++)
@@ -130,6 +138,8 @@ int simt_is_device(const void *p)
     return in_arena((uintptr_t)p);
 }
 
+// Do all the bytes lie in one live allocation? Asked at every access: each OS thread remembers
+// its latest answer.
 bool allocated(uintptr_t a, size_t bytes)
 {
     static __thread int latest; // most accesses are near the one before
@@ -149,6 +159,7 @@ size_t simt_memory_total(void)
     return ARENA;
 }
 
+// What cudaMemGetInfo says: freed memory in the middle does not count, as it is not given again.
 size_t simt_memory_free(void)
 {
     return ARENA - used;

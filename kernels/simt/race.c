@@ -38,6 +38,7 @@ struct Cell {
 
 // --- cells -----------------------------------------------------------------------------------
 
+// Cells have room for as many warps as the launch has: small blocks, small cells.
 static size_t cell_bytes(int warps)
 {
     return sizeof(Cell) + (size_t)warps * sizeof(Reads);
@@ -63,6 +64,7 @@ void race_worker(Worker *w)
     w->granule = 2;
 }
 
+// Cells of earlier blocks are stale by their stamp; nothing has to be cleared.
 void race_block(Worker *w)
 {
     w->stamp++;
@@ -100,6 +102,7 @@ static void refine(Worker *w, int granule)
     w->granule = granule;
 }
 
+// 4 bytes to begin with, 2 or 1 from the first access on that is so small or lies so.
 static void fit_granule(Worker *w, uintptr_t a, int size)
 {
     int granule = size % 4 == 0 && a % 4 == 0 ? 2 : size % 2 == 0 && a % 2 == 0 ? 1 : 0;
@@ -116,6 +119,7 @@ typedef struct {
     Means means;
 } Now;
 
+// Is what t does now behind that moment of another thread of its block?
 static bool ordered(const Thread *t, int thread, uint32_t moment)
 {
     return clock_knows(t, thread, moment) ||
@@ -139,12 +143,14 @@ static void check_past(Thread *t, const Past *before, const Now *now)
         race(t, now, before->thread, "wrote", before->pc, (Means)before->means);
 }
 
+// In which moment did this lane read?
 static uint32_t moment_of(const Worker *w, const Reads *r, int lane)
 {
     return r->moment & APART ? w->spread[(r->moment - APART) * LANES + (uint32_t)lane]
                              : r->moment;
 }
 
+// A write must come after every read: of all warps, and of each lane that is still remembered.
 static void check_reads(Thread *t, const Cell *c, const Now *now)
 {
     for (int i = 0; i < launch.warps; i++)
@@ -211,6 +217,7 @@ static const char *pending_wait(uint32_t means)
                : "wait for the copy first (cp_async_wait), then let all threads meet";
 }
 
+// Was the word written at all, and has the copy that will write it landed?
 static void check_state(Thread *t, Cell *c, const Now *now)
 {
     char place[256];
@@ -230,6 +237,7 @@ static void check_state(Thread *t, Cell *c, const Now *now)
     c->pending = PLAIN;
 }
 
+// One access of a lane: against the past of each cell it touches, and then it is the past itself.
 static void shared_access(Thread *t, int size, const Now *now)
 {
     Worker *w = t->worker;
@@ -268,6 +276,7 @@ void race_shared(Thread *t, uintptr_t a, int size, int kind, Means means, uintpt
         shared_access(t, size, &(Now){a, pc, kind, means});
 }
 
+// An atomic first tells what its thread has fenced (flag.c), then it is an access as any other.
 void race_access(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
 {
     if (!simt_counted)

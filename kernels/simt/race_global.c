@@ -28,6 +28,8 @@ static Word *words;
 static uint32_t first_block = 1; // of this launch; smaller numbers are of launches long ended
 static atomic_flag lock[STRIPES];
 
+// Words are not cleared between launches: a launch's blocks have numbers of their own, and
+// smaller ones are over. All that a kernel did is done before the next one begins.
 void race_launch(void)
 {
     static uint32_t blocks; // of the launch before
@@ -47,6 +49,7 @@ void race_launch(void)
 
 // --- two accesses ----------------------------------------------------------------------------
 
+// Within a block by the clocks; else only by a flag.
 static bool ordered(const Thread *t, const Access *before)
 {
     unsigned block = before->block - first_block;
@@ -55,6 +58,7 @@ static bool ordered(const Thread *t, const Access *before)
     return flag_orders(t, block, (int)before->thread, before->moment);
 }
 
+// Reports two accesses to the same bytes, of the same launch, that nothing orders.
 static void check(Thread *t, const Access *before, const Access *now, uintptr_t a, uintptr_t pc,
                   const char *does, const char *did)
 {
@@ -110,6 +114,7 @@ static void note(const Thread *t, Word *w, Access now, int kind)
         w->update = now;
 }
 
+// The word is locked for as long as it is copied and changed; it is judged afterwards.
 static void word_access(Thread *t, size_t i, unsigned bytes, int kind, uintptr_t a, uintptr_t pc)
 {
     Access now = {.block = first_block + t->worker->block, .thread = (uint32_t)t->index & 1023u,
@@ -130,6 +135,7 @@ static void word_access(Thread *t, size_t i, unsigned bytes, int kind, uintptr_t
     check(t, &before.other_read, &now, a, pc, does, "read");
 }
 
+// Word by word, with a bit for each of its bytes that is touched.
 void race_global(Thread *t, uintptr_t a, int size, int kind, uintptr_t pc)
 {
     uintptr_t offset = a - (uintptr_t)simt_arena, end = offset + (uintptr_t)size;

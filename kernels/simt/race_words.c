@@ -36,6 +36,8 @@ static const char *by(Means means)
     return means == BULK_COPY ? ", by a bulk copy," : means == ASYNC_COPY ? ", by cp.async," : "";
 }
 
+// "it reads shared tile, byte 252 of 512, which thread 63 wrote at sum.cu:10, and nothing orders
+// the two: ..." Each line of code says so once a launch (report.c).
 void race_found(Thread *t, const char *what, uintptr_t a, Deed now, Deed before)
 {
     char place[256], who[32];

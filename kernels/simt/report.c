@@ -26,6 +26,8 @@ void report_begin(void)
     known_count = 0;
 }
 
+// Was this sort of mistake reported for this source line? `place` is one string a line, so that
+// pointers can be compared.
 static bool is_new(const char *what, const char *place)
 {
     for (int i = 0; i < known_count; i++)
@@ -62,6 +64,7 @@ static bool kills(int code)
            code == ERROR_TIMEOUT;
 }
 
+// Prints, counts, and decides how the launch ends: with the first report's code.
 void report(int code, const char *what, const Thread *t, uintptr_t pc, const char *format, ...)
 {
     const char *place = where(pc);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+// States are kept twice: in the thread, and as a bit in its warp, so that "is anybody at an
+// access?" is one comparison.
 static void enter(Thread *t, State state)
 {
     t->warp->in[t->state] &= ~bit_of(t);
@@ -35,6 +37,7 @@ void thread_waits(Thread *t, State state)
     }
 }
 
+// Where every CUDA thread begins: its stack is fresh, and simt_worker says who it is.
 static void thread_main(void)
 {
     Thread *t = simt_worker->current;
@@ -44,6 +47,7 @@ static void thread_main(void)
     abort(); // nobody wakes a thread that has returned
 }
 
+// Leaves a kernel in the middle, for good: its stack is simply never gone back to.
 _Noreturn void thread_gives_up(Worker *w)
 {
     Fiber nowhere;
@@ -53,6 +57,7 @@ _Noreturn void thread_gives_up(Worker *w)
     abort();
 }
 
+// Runs all lanes that may go on, one behind the other, until each of them waits.
 static void run_lanes(Worker *w, Warp *p)
 {
     w->queued = 0;
@@ -64,7 +69,7 @@ static void run_lanes(Worker *w, Warp *p)
 }
 
 // Lanes that met go on side by side, whichever way each of them came.
-static void wake(Warp *p, uint32_t mask)
+void wake(Warp *p, uint32_t mask)
 {
     for (uint32_t m = mask; m; m &= m - 1) {
         Thread *t = p->lane[__builtin_ctz(m)];
@@ -119,7 +124,6 @@ static bool meet(Worker *w, Warp *p)
             memcpy(p->deposit[lane], p->lane[lane]->deposit, DEPOSIT);
             p->lane[lane]->came = there;
         }
-        p->met = there;
         count_meeting(w, p, t, there);
         wake(p, there);
         left &= ~there;
@@ -178,6 +182,7 @@ static uint32_t together(const Warp *p)
     return waiting;
 }
 
+// A request of the lanes that stand together at one instruction; then they go on.
 static void serve_memory(Worker *w, Warp *p)
 {
     uintptr_t address[LANES];
@@ -209,67 +214,10 @@ static void run_warp(Worker *w, Warp *p)
     }
 }
 
-// --- barriers --------------------------------------------------------------------------------
-
-static void check_barrier(const Worker *w, const Thread *one, const Thread *other, int live)
-{
-    if (other->line != one->line)
-        report(ERROR_LAUNCH, "DIVERGENT __syncthreads", other, other->wait_pc,
-               "thread %d waits here while thread %d waits in line %d: all threads of a block "
-               "must come to the same __syncthreads()", other->index, one->index, one->line);
-    if (live < launch.threads)
-        for (int i = 0; i < launch.threads; i++)
-            if (w->thread[i].state == RETURNED) {
-                report(ERROR_LAUNCH, "MISSING __syncthreads", &w->thread[i], one->wait_pc,
-                       "%d of %d threads returned before this __syncthreads(), thread %d the "
-                       "first: every thread of the block must reach it", launch.threads - live,
-                       launch.threads, i);
-                return;
-            }
-}
-
-// Opens barrier `id` if everybody is there. Barrier 0 is __syncthreads, for all live threads;
-// the others say themselves how many they wait for.
-static bool open_barrier(Worker *w, int id)
-{
-    uint32_t at[MAX_WARPS] = {0};
-    int count = 0, live = 0, needed = 0;
-    const Thread *one = NULL, *other = NULL;
-    for (int i = 0; i < launch.warps; i++) {
-        Warp *p = &w->warp[i];
-        live += __builtin_popcount(live_lanes(p));
-        for (uint32_t m = p->in[AT_BARRIER]; m; m &= m - 1) {
-            const Thread *t = p->lane[__builtin_ctz(m)];
-            if (t->barrier != id)
-                continue;
-            at[i] |= bit_of(t);
-            count++;
-            one = one ? one : t;
-            other = !other || t->line != one->line ? t : other;
-            needed = t->barrier_threads;
-        }
-    }
-    if (!count || count < (needed ? needed : live))
-        return false;
-    if (id == 0)
-        check_barrier(w, one, other, live);
-    clock_meet(w, at);
-    for (int i = 0; i < launch.warps; i++)
-        wake(&w->warp[i], at[i]);
-    w->stats.barriers++;
-    return true;
-}
-
-static bool open_barriers(Worker *w)
-{
-    bool any = false;
-    for (int id = 0; id < 16; id++)
-        any |= open_barrier(w, id);
-    return any;
-}
-
 // --- blocks ----------------------------------------------------------------------------------
 
+// A new block: thread i is lane i % 32 of warp i / 32, x runs fastest (CUDA C++ Programming
+// Guide, "Thread Hierarchy").
 static void place_threads(Worker *w)
 {
     simt_dim size = launch.kernel.block;
@@ -307,12 +255,15 @@ static bool all_returned(const Worker *w)
     return true;
 }
 
+// Something has happened: who waits at an mbarrier looks again.
 static void wake_spinning(Worker *w)
 {
     for (int i = 0; i < launch.warps; i++)
         wake(&w->warp[i], w->warp[i].in[AT_MBARRIER]);
 }
 
+// Warp after warp, each until it can no more; then barriers open, copies land. If nothing moves
+// and not all have returned, nobody ever will.
 void run_block(Worker *w, unsigned block)
 {
     simt_dim grid = launch.kernel.grid;

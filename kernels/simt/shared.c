@@ -22,6 +22,8 @@ static size_t statics_bytes; // of all thread_local variables of the program
 
 // --- finding the arrays ----------------------------------------------------------------------
 
+// dl_iterate_phdr's view of the program: where this OS thread's copy of its thread_local data
+// lies.
 static int find_statics(struct dl_phdr_info *info, size_t size, void *result)
 {
     (void)size;
@@ -58,6 +60,7 @@ size_t shared_room(void)
     return MAX_SHARED + statics_bytes;
 }
 
+// The dynamic part first, then the statics: one number for both, which race.c uses as an index.
 long shared_offset(const Worker *w, uintptr_t a)
 {
     if (a - (uintptr_t)w->shared < MAX_SHARED)
@@ -75,6 +78,7 @@ static const Array *array_at(const Worker *w, uintptr_t a)
     return NULL;
 }
 
+// Do all bytes lie in one __shared__ array, or in the dynamic part that the launch asked for?
 bool shared_in_bounds(const Worker *w, uintptr_t a, size_t bytes)
 {
     if (a - (uintptr_t)w->shared < MAX_SHARED)
@@ -85,6 +89,8 @@ bool shared_in_bounds(const Worker *w, uintptr_t a, size_t bytes)
     return array && a - w->statics + bytes <= array->to;
 }
 
+// A new block finds 0xff in every byte, that is NaN in every float: what a GPU leaves there is
+// chance.
 void shared_begin(Worker *w)
 {
     static atomic_bool known;

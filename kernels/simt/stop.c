@@ -20,6 +20,7 @@
 
 static const char *const meeting_name[] = {"__syncwarp", "a shuffle", "a vote", "mma", "ldmatrix"};
 
+// Would the two be one line of the dump?
 static bool same_wait(const Thread *a, const Thread *b)
 {
     if (a->state != b->state || a->state == RETURNED)
@@ -29,6 +30,7 @@ static bool same_wait(const Thread *a, const Thread *b)
     return a->line == b->line && a->mask == b->mask && a->mbarrier == b->mbarrier;
 }
 
+// One line of the dump: where threads `from` to `to` are, of which t is the first.
 static int tell(char *out, size_t room, const Thread *t, int from, int to)
 {
     char who[48], lacks[96];
@@ -95,6 +97,8 @@ static int overflowed(const Worker *w, uintptr_t a)
     return (int)(offset / STACK_BYTES);
 }
 
+// The instruction at which a signal came, plus one: a return address lies behind its call, and
+// where() takes one off.
 static uintptr_t interrupted_at(void *context)
 {
 #if defined(__x86_64__)
@@ -107,6 +111,8 @@ static uintptr_t interrupted_at(void *context)
 #endif
 }
 
+// SIGSEGV, on the worker's spare stack. Fast builds find null pointers and full stacks this way
+// only. After the report the thread is left where it is, and the scheduler goes on.
 static void on_trap(int number, siginfo_t *info, void *context)
 {
     Worker *w = simt_worker;
@@ -148,6 +154,9 @@ static void on_alarm(int number, siginfo_t *info, void *context)
     thread_gives_up(w);
 }
 
+// An OS thread of its own: ten times a second it looks whether each busy worker has finished a
+// block. First it asks politely, by a flag that the scheduler reads; a second later by a signal,
+// for a kernel that never comes to the scheduler.
 static void *watch(void *unused)
 {
     unsigned long long beat[MAX_WORKERS] = {0};
@@ -176,6 +185,7 @@ static void *watch(void *unused)
     return NULL;
 }
 
+// A worker begins or ends its part of a launch. The watchman sees it by its place in the table.
 void watch_worker(Worker *w, bool busy)
 {
     static __thread char *spare; // a trap on a full stack needs another one to be handled on
@@ -197,6 +207,8 @@ void watch_worker(Worker *w, bool busy)
     }
 }
 
+// Handlers and the watchman, once for the program. SA_NODEFER: we leave the handler without
+// returning.
 void watch_begin(void)
 {
     static bool begun;

@@ -41,6 +41,7 @@ int simt_stream_is_alive(void *stream)
     return s >= streams && s < streams + STREAMS && s->alive;
 }
 
+// The first name that is free.
 cudaError_t cudaStreamCreate(cudaStream_t *stream)
 {
     for (int i = 0; i < STREAMS; i++)
@@ -58,6 +59,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     return cudaStreamCreate(stream);
 }
 
+// The default stream cannot be destroyed; others only once.
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     if (!stream || !simt_stream_is_alive(stream))
@@ -66,12 +68,14 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
     return answer(cudaSuccess);
 }
 
+// Nothing is left to wait for; an error of a kernel shows here at the latest.
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     return simt_stream_is_alive(stream) ? (cudaError_t)simt_get_error(0)
                                         : answer(cudaErrorInvalidResourceHandle);
 }
 
+// The event has happened: all that was asked for before is done.
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
     (void)flags;
@@ -79,6 +83,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
                                                         : cudaErrorInvalidResourceHandle);
 }
 
+// An event that was never recorded has no time.
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
     *event = calloc(1, sizeof **event);
@@ -91,6 +96,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
     return cudaEventCreate(event);
 }
 
+// The host's clock will do, as the host has waited for all the work.
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     if (!event || !simt_stream_is_alive(stream))
@@ -105,11 +111,13 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     return event ? (cudaError_t)simt_get_error(0) : answer(cudaErrorInvalidResourceHandle);
 }
 
+// Never cudaErrorNotReady: what was recorded has happened.
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     return cudaEventSynchronize(event);
 }
 
+// Milliseconds between two events, both of which must have been recorded.
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
     if (!start || !end || !start->recorded || !end->recorded)

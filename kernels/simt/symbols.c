@@ -41,6 +41,7 @@ static void find_table(void)
         }
 }
 
+// Calls visit for every thread_local variable: name, offset and size.
 void symbols_statics(void (*visit)(const char *name, size_t from, size_t bytes))
 {
     find_table();
@@ -53,6 +54,7 @@ void symbols_statics(void (*visit)(const char *name, size_t from, size_t bytes))
 
 char *__cxa_demangle(const char *mangled, char *out, size_t *room, int *status); // C++'s own
 
+// The mangled name of the function at this address.
 static const char *symbol_of(uintptr_t address)
 {
     find_table();

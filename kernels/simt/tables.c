@@ -24,6 +24,7 @@ static void *resize(void *p, size_t n, size_t bytes)
 static FILE *csv;
 static bool csv_given; // by simt_set_counts, which closes it
 
+// The columns: for each kind of access its five numbers, then what a launch has once.
 static void csv_header(void)
 {
     static const char *const kind[] = {"load_global", "store_global", "atomic_global",
@@ -36,6 +37,7 @@ static void csv_header(void)
                  "shuffles,mmas,ldmatrices,partial,races,reports\n");
 }
 
+// Written at once and flushed: a program that dies has left its lines.
 static void csv_line(const simt_stats *s)
 {
     fprintf(csv, "\"%s\",%ux%ux%u,%ux%ux%u,%zu", s->name, s->grid.x, s->grid.y, s->grid.z,
@@ -102,6 +104,7 @@ static void add_stats(simt_stats *sum, const simt_stats *s)
     sum->seconds += s->seconds;
 }
 
+// Launches of one kernel are one row; rows stand in the order of their first launch.
 static void add_row(const simt_stats *s)
 {
     int i = 0;

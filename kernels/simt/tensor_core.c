@@ -10,6 +10,7 @@
 
 // --- 16-bit numbers --------------------------------------------------------------------------
 
+// The upper half of a float.
 static float from_bf16(uint32_t bits)
 {
     uint32_t u = bits << 16;
@@ -18,6 +19,7 @@ static float from_bf16(uint32_t bits)
     return f;
 }
 
+// 5 bits of exponent (bias 15), 10 of mantissa; subnormals count, as they do in a tensor core.
 static float from_f16(uint32_t bits)
 {
     uint32_t exponent = bits >> 10 & 31u, mantissa = bits & 1023u;
@@ -34,11 +36,11 @@ static float from_f16(uint32_t bits)
 // All lanes of a full warp must have met: the matrices lie in the registers of all of them.
 static void check_lanes(const Thread *t, const char *what, uintptr_t pc)
 {
-    if (t->warp->met == ~0u)
+    if (t->came == ~0u)
         return;
     report(ERROR_LAUNCH, "MISSING LANES", t, pc, "%s takes all 32 lanes of a warp, and here are "
            "only those of mask %08x: the others have returned, or the block is too small", what,
-           t->warp->met);
+           t->came);
     thread_gives_up(t->worker);
 }
 
@@ -76,6 +78,7 @@ static void whole_product(float D[16][8], unsigned char (*brought)[DEPOSIT],
                 D[i][j] += A[i][k] * B[k][j];
 }
 
+// One mma of a warp. The sum of each element starts with C, as `d = a b + c` says.
 static void multiply(float d[4], const uint32_t a[4], const uint32_t b[2], const float c[4],
                      float (*number)(uint32_t), int line, uintptr_t pc)
 {
@@ -112,6 +115,7 @@ void simt_mma_f16(float d[4], const uint32_t a[4], const uint32_t b[2], const fl
 
 // --- ldmatrix --------------------------------------------------------------------------------
 
+// A row of ldmatrix is 16 bytes in shared memory, at a multiple of 16 (PTX ISA, "ldmatrix").
 static void check_row(Thread *t, uintptr_t row, uintptr_t pc)
 {
     if (access_kind(t, row, 16, SIMT_READ, pc) == SIMT_LOAD_SHARED)

@@ -22,6 +22,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static uintptr_t base, program_from = UINTPTR_MAX, program_to;
 
+// Where the program was loaded: addresses in it are the file's, plus base. The first entry is the
+// program itself, libraries follow.
 static int find_program(struct dl_phdr_info *info, size_t size, void *unused)
 {
     (void)size;
@@ -38,6 +40,7 @@ static int find_program(struct dl_phdr_info *info, size_t size, void *unused)
     return 1; // only the first: the program itself
 }
 
+// Asked for once; counts and tables speak of addresses without it, the same in every run.
 uintptr_t load_address(void)
 {
     if (!program_to)
@@ -45,12 +48,14 @@ uintptr_t load_address(void)
     return base;
 }
 
+// The program's own constants, such as the tables of a switch, may be read by a kernel.
 bool in_program(uintptr_t a)
 {
     load_address();
     return program_from <= a && a < program_to;
 }
 
+// A hash table from addresses to texts that is never emptied.
 static unsigned slot_of(uintptr_t pc)
 {
     unsigned i = (unsigned)(pc * 0x9E3779B97F4A7C15u >> 40) % TABLE;
@@ -66,6 +71,7 @@ static bool is_ours(const char *path)
     return strstr(path, "simt/include/") || strstr(path, "/gpu.h:");
 }
 
+// "dir/file.cu:12 (discriminator 3)" -> "file.cu:12"
 static const char *keep(const char *path)
 {
     const char *name = strrchr(path, '/');
@@ -94,6 +100,8 @@ static void read_answer(FILE *answer, const uintptr_t *pc, int n)
     }
 }
 
+// addr2line reads addresses from a file and knows all it needs from /proc: the program may have
+// been moved since.
 static void ask(const uintptr_t *pc, int n)
 {
     char list[] = "/tmp/simt-XXXXXX", command[256];
@@ -114,6 +122,7 @@ static void ask(const uintptr_t *pc, int n)
     unlink(list);
 }
 
+// Looks up many addresses, with one call for those that are new.
 void where_all(const uintptr_t *pc, int n)
 {
     uintptr_t *unknown = malloc((size_t)(n ? n : 1) * sizeof *unknown);
@@ -139,6 +148,7 @@ void where_all(const uintptr_t *pc, int n)
     free(unknown);
 }
 
+// For a return address, which lies behind the call: ask() takes one off.
 const char *where(uintptr_t pc)
 {
     if (!pc)
