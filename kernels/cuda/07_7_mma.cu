@@ -3,7 +3,7 @@
 // mma.sync multiplies 16 x 16 by 16 x 8 numbers in one instruction of a warp, if they have 16
 // bits: Q, K, V are rounded to bf16 first, by a kernel of their own, and sums stay fp32. A warp
 // owns 16 queries and holds their scores in registers, lane l those of rows l / 4 and l / 4 + 8
-// (kernels/simt/tensor_core.c draws it), so that a row's maximum is a matter of 4 lanes. What
+// (docs/FRAGMENTS.md draws it), so that a row's maximum is a matter of 4 lanes. What
 // comes out of S = Q K^T lies as P must lie to go into P V: P never leaves the registers
 // (FlashAttention-2, Dao 2023, section 3.2).
 //
