@@ -82,7 +82,8 @@ units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON:
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
 .PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
-.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed FORCE
+.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed
+.PHONY: gpu-check gpu-programs FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 
 # `make -j setup run` must not compile while the compiler is being installed.
@@ -238,9 +239,11 @@ NVCCFLAGS := -std=c++17 -O3 -Xptxas -v -gencode=arch=compute_80,code=sm_80 \
 build/cuda/obj/%.o: %.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< (cuda)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda -MMD -MP -c -o $@ $<
-build/cuda/obj/%.cu.o: %.cu Makefile
+build/cuda/flags: FORCE # make gpu-check compiles for the GPU that is here alone
+	+@mkdir -p $(@D); echo '$(NVCC) $(NVCCFLAGS)' | cmp -s - $@ || echo '$(NVCC) $(NVCCFLAGS)' > $@
+build/cuda/obj/%.cu.o: %.cu build/cuda/flags Makefile
 	@mkdir -p $(@D) && $(SAY) "nvcc  $<"
-	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
+	$(Q)$(NVCC) $(NVCCFLAGS) -Ikernels/cuda -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
 define cuda
 build/cuda/$(1): $(patsubst %.c,build/cuda/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(1)/*.c)) \
     $(call hosts,$(1)) kernels/cuda/probe_gpu.c $(ON_DEVICE)) \
@@ -250,6 +253,36 @@ build/cuda/$(1): $(patsubst %.c,build/cuda/obj/%.o,$(filter-out %/attention.c,$(
 endef
 $(foreach k,$(KERNELS),$(eval $(call cuda,$(k))))
 cuda: $(KERNELS:%=build/cuda/%)         ## the same for a GPU, with nvcc
+
+# What make gpu-check runs beside the chapters, on the device and on the emulator: the chapters'
+# kernels against the oracle, all kernels on problems of their own, the tensor cores' fragments.
+GPU_BENCH := $(addprefix tests/gpu_,bench.c time.c problem.c) kernels/cuda/device.c
+BENCHED   := $(wildcard kernels/cuda/04_*.cu kernels/cuda/07_*.cu)
+define gpu_test
+build/$(1)/tests/gpu_bench: $(patsubst %.c,build/simt/obj/%.o,$(GPU_BENCH) $(SIMT) $(COMMON)) $(BENCHED:%=build/$(1)/obj/%.o)
+build/$(1)/tests/gpu_probe: $(patsubst %.c,build/simt/obj/%.o,tests/gpu_probe.c $(SIMT) common/fail.c common/output.c)
+build/$(1)/tests/gpu_fragments: build/$(1)/obj/tests/gpu_fragments.cu.o $(patsubst %.c,build/simt/obj/%.o,$(SIMT) $(COMMON))
+build/$(1)/tests/gpu_%:
+	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
+	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl
+endef
+$(eval $(call gpu_test,simt))
+$(eval $(call gpu_test,counted))
+build/cuda/tests/gpu_bench: $(patsubst %.c,build/cuda/obj/%.o,$(GPU_BENCH) $(COMMON)) $(BENCHED:%=build/cuda/obj/%.o)
+build/cuda/tests/gpu_probe: $(patsubst %.c,build/cuda/obj/%.o,tests/gpu_probe.c common/fail.c common/output.c)
+build/cuda/tests/gpu_fragments: build/cuda/obj/tests/gpu_fragments.cu.o
+build/cuda/obj/book/%.o: kernels/cuda/%.c Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*) (cuda)"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
+build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/kernels*.c) $(CASES) \
+    $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(COMMON)) \
+    $(KERNELS:%=build/cuda/obj/book/%.o) $(patsubst %,build/cuda/obj/%.o,$(wildcard kernels/cuda/*.cu))
+build/cuda/tests/%:
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)$(NVCC) -o $@ $^ -lcublas -lm -ldl
+gpu-check:                              ## all that a GPU can tell about the kernels, on a machine that has one
+	@MAKE='$(THIS_MAKE)' sh tests/gpu_check.sh $(PARTS)
+gpu-programs: $(addprefix build/$(or $(DEVICE),cuda)/tests/gpu_,bench fragments) # tests/gpu_check.sh builds them
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
 

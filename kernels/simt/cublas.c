@@ -5,6 +5,7 @@
 #include "simt.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct cublasContext {
     cudaStream_t stream;
@@ -47,6 +48,7 @@ const char *cublasGetStatusName(cublasStatus_t status)
     case CUBLAS_STATUS_ALLOC_FAILED: return "CUBLAS_STATUS_ALLOC_FAILED";
     case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
     case CUBLAS_STATUS_MAPPING_ERROR: return "CUBLAS_STATUS_MAPPING_ERROR";
+    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
     default: return "CUBLAS_STATUS_EXECUTION_FAILED";
     }
 }
@@ -136,4 +138,48 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t op_a,
 {
     return cublasSgemmStridedBatched(handle, op_a, op_b, m, n, k, alpha, a, lda, 0, b, ldb, 0,
                                      beta, c, ldc, 0, 1);
+}
+
+// --- bf16 ------------------------------------------------------------------------------------
+
+// A bf16 is the upper half of a float.
+static float widen(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// To the nearest, ties to even. NaN stays NaN: adding half a place could carry it to infinity.
+static uint16_t narrow(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return x != x ? 0x7fff : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
+                            int m, int n, int k, const void *alpha, const void *a,
+                            cudaDataType type_a, int lda, const void *b, cudaDataType type_b,
+                            int ldb, const void *beta, void *c, cudaDataType type_c, int ldc,
+                            cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
+{
+    const uint16_t *x = a, *y = b;
+    uint16_t *z = c;
+    (void)algorithm;
+    if (!handle)
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_16BF ||
+        compute != CUBLAS_COMPUTE_32F || *(const float *)beta != 0)
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    for (long j = 0; j < n; j++)
+        for (long i = 0; i < m; i++) {
+            float sum = 0;
+            for (long p = 0; p < k; p++)
+                sum += widen(x[op_a == CUBLAS_OP_N ? i + p * lda : p + i * lda]) *
+                       widen(y[op_b == CUBLAS_OP_N ? p + j * ldb : j + p * ldb]);
+            z[i + j * ldc] = narrow(*(const float *)alpha * sum);
+        }
+    return CUBLAS_STATUS_SUCCESS;
 }

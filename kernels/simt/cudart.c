@@ -217,6 +217,17 @@ cudaError_t cudaGetDeviceCount(int *count)
     return answer(*count ? cudaSuccess : cudaErrorNoDevice);
 }
 
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return answer(cudaSuccess);
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    return cudaRuntimeGetVersion(version);
+}
+
 cudaError_t cudaSetDevice(int device)
 {
     return answer(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
