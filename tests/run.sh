@@ -117,6 +117,8 @@ kernels() {
     closing= one machine sh tests/simt_machine.sh
     closing= one gdb sh tests/simt_gdb.sh
     closing= one counts sh tests/counts.sh
+    build build/counted/tests/gpu_bench $(printf 'build/simt/tests/gpu_%s ' bench fragments probe)
+    closing= one gpu sh tests/gpu_self.sh
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.
