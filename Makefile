@@ -82,8 +82,7 @@ units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON:
 
 .PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
 .PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
-.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed
-.PHONY: gpu-check gpu-programs FORCE
+.PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 
 # `make -j setup run` must not compile while the compiler is being installed.
@@ -273,8 +272,8 @@ build/cuda/tests/gpu_probe: $(patsubst %.c,build/cuda/obj/%.o,tests/gpu_probe.c 
 build/cuda/tests/gpu_fragments: build/cuda/obj/tests/gpu_fragments.cu.o
 build/cuda/obj/book/%.o: kernels/cuda/%.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*) (cuda)"
-	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
-build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/kernels*.c) $(CASES) \
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
+build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/kernels*.c) tests/naive_bf16.c $(CASES) \
     $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(COMMON)) \
     $(KERNELS:%=build/cuda/obj/book/%.o) $(patsubst %,build/cuda/obj/%.o,$(wildcard kernels/cuda/*.cu))
 build/cuda/tests/%:
@@ -282,7 +281,6 @@ build/cuda/tests/%:
 	$(Q)$(NVCC) -o $@ $^ -lcublas -lm -ldl
 gpu-check:                              ## all that a GPU can tell about the kernels, on a machine that has one
 	@MAKE='$(THIS_MAKE)' sh tests/gpu_check.sh $(PARTS)
-gpu-programs: $(addprefix build/$(or $(DEVICE),cuda)/tests/gpu_,bench fragments) # tests/gpu_check.sh builds them
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
 
