@@ -38,6 +38,8 @@ trace: all tools                        ## write traces/ and the outputs in the 
 	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md docs/*.md
 	@[ ! -d build/counted ] || sh tests/transcript.sh --write kernels/README.md
 	@[ ! -d build/debug ] || sh tests/transcript.sh --write kernels/simt/README.md
+counts: all counted                     ## count what the kernels move, into plots/data (minutes)
+	@sh tests/counts_tables.sh --write
 lines: ; @sh tests/copies.sh --count    ## changed lines a chapter in attention.c
 doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to get it
 setup: ; @sh tests/setup.sh             ## install what is missing from Debian's packages
@@ -80,8 +82,8 @@ tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
-.PHONY: all run run-real verify diff trace lines doctor setup clean help test mutants
-.PHONY: mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
+.PHONY: all run run-real verify diff trace counts lines doctor setup clean help test
+.PHONY: mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 

@@ -119,6 +119,7 @@ kernels() {
     closing= one counts sh tests/counts.sh
     build build/counted/tests/gpu_bench $(printf 'build/simt/tests/gpu_%s ' bench fragments probe)
     closing= one gpu sh tests/gpu_self.sh
+    closing= one tables sh tests/counts_tables.sh --check
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.

@@ -19,5 +19,5 @@ simt_compile() {
 simt_link() {
     simt_to=$1
     shift
-    g++ -o "$simt_to" "$@" $simt_objects -lpthread -lm
+    g++ -o "$simt_to" "$@" $simt_objects -lpthread -lm -ldl
 }

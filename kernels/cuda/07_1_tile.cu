@@ -48,11 +48,12 @@ static __device__ float warp_sum(float x)
 
 // --- the parts of a tile ------------------------------------------------------------------------
 
-// The first `rows` rows of x [.., width] into a tile of 32, by all threads of the block. The rest
-// becomes 0: the mask hides it, but nobody shall compute with what nobody wrote.
-static __device__ void load_rows(float *tile, const float *x, int rows, int width)
+// The first `rows` rows of x [.., width] into a tile of `tall` rows, by all threads of the block.
+// Neighbouring threads copy neighbouring floats, 32 to a request: 4 whole sectors. The rows that
+// are missing become 0: the mask hides them, but nobody shall compute with what nobody wrote.
+static __device__ void load_rows(float *tile, int tall, const float *x, int rows, int width)
 {
-    for (int e = threadIdx.x; e < C * width; e += blockDim.x)
+    for (int e = threadIdx.x; e < tall * width; e += blockDim.x)
         tile[e] = e < rows * width ? x[e] : 0.0f;
 }
 
@@ -190,12 +191,12 @@ static __global__ void __launch_bounds__(32 * WARPS) flash_tile(Flash f)
 #pragma unroll
     for (int r = 0; r < ROWS; r++)
         state.max[r] = -INFINITY;
-    load_rows(q, f.q + (((long)b * f.H + h) * f.N + i0) * f.D, left < R ? left : R, f.D);
+    load_rows(q, R, f.q + (((long)b * f.H + h) * f.N + i0) * f.D, left < R ? left : R, f.D);
     for (int j = 0; j < f.M; j += C) {
         int rows = f.M - j < C ? f.M - j : C;
         __syncthreads(); // nobody reads the tile before this one any more
-        load_rows(k, f.k + (keys + j) * f.D, rows, f.D);
-        load_rows(v, f.v + (keys + j) * f.Dv, rows, f.Dv);
+        load_rows(k, C, f.k + (keys + j) * f.D, rows, f.D);
+        load_rows(v, C, f.v + (keys + j) * f.Dv, rows, f.Dv);
         __syncthreads(); // the tile is there
         if (first < left) // a warp without queries has only helped to load
             fold_tile(state, f, mask, q + first * f.D, k, v, p + first * C, i0 + first, j);
