@@ -42,7 +42,7 @@ table() { # FILE LETTERS: begins a table
     echo "kernel,$2,$columns" > $into/$1.csv
 }
 
-flash='tile vector banks skip'
+flash='tile vector banks skip mma async' # the last two: with the rounding to bf16
 by_length() {
     table bytes_by_length N,D,mask
     for n in $1; do
@@ -74,12 +74,14 @@ build_tile() {
     mkdir -p "$there"
     cp kernels/cuda/07_1_tile.cu kernels/cuda/*.h kernels/cuda/*.cuh "$there"
     sed -i "s/FLASH_ROWS = 32/FLASH_ROWS = $1/" "$there/07_flash_tiling.h"
-    others=$(ls build/counted/obj/kernels/cuda/07_*.o | grep -v 07_1_tile)
+    others=$(ls build/counted/obj/kernels/cuda/*.o | grep -E '/(07_|pages)' | grep -v 07_1_tile)
     host=$(ls build/simt/obj/common/*.o build/simt/obj/chapters/07_flash_tiling/*.o |
-        grep -v '/attention\.o')
+        grep -vE '/(attention|backend)\.o')
+    for file in 07_flash_tiling device mirror flash_count backend probe_simt; do
+        host="$host build/simt/obj/kernels/cuda/$file.o"
+    done
     simt_compile gcc "$there/07_1_tile.cu" "$there/tile.o" &&
-        simt_link "build/tile/$1/07_flash_tiling" "$there/tile.o" $others $host \
-            build/simt/obj/kernels/cuda/07_flash_tiling.o build/simt/obj/kernels/cuda/device.o
+        simt_link "build/tile/$1/07_flash_tiling" "$there/tile.o" $others $host
 }
 
 by_tile() {

@@ -1,5 +1,8 @@
 // Keys and values lie in blocks anywhere in a pool: every address goes through the block table.
 // A warp takes a key or a value once, for all query heads that share it.
+//
+// "Efficient Memory Management for Large Language Model Serving with PagedAttention" (Kwon et al.,
+// 2023), equation 4.
 
 #include "gpu.h"
 #include "mask.cuh"
@@ -13,6 +16,11 @@ constexpr int WARP = 32, BLOCK = 128; // threads
 constexpr int WARPS = BLOCK / WARP;
 constexpr int PARTS = 8;              // floats of a row that a lane holds: rows up to 256 wide
 constexpr unsigned EVERY_LANE = 0xffffffff;
+
+// 32 threads, a warp, run in step. What their lanes ask of the memory with one instruction is one
+// request, and it is answered in sectors of 32 bytes: 32 floats in a row take 4 sectors, 32 floats
+// far from each other take 32. The comments below say which of the two a kernel's reads are; all
+// of its bytes are counted in docs/COUNTS.md.
 
 // --- where a thread stands -------------------------------------------------------------------
 
@@ -47,6 +55,8 @@ static dim3 blocks_of_warps(long n, long H, long B)
 // --- across a warp ---------------------------------------------------------------------------
 
 // The sum of x over all lanes, in every lane: each adds its neighbour's 16 apart, then 8, ... 1.
+// A shuffle goes from register to register: no memory, no barrier, and 5 of them serve 32 lanes.
+// All lanes must come; a lane that returned early would leave the others waiting.
 __device__ static inline float warp_sum(float x)
 {
     for (int apart = WARP / 2; apart > 0; apart /= 2)
@@ -54,6 +64,7 @@ __device__ static inline float warp_sum(float x)
     return x;
 }
 
+// The largest x, in every lane, the same way.
 __device__ static inline float warp_max(float x)
 {
     for (int apart = WARP / 2; apart > 0; apart /= 2)
@@ -66,6 +77,7 @@ __device__ static inline float warp_max(float x)
 // S[i,j] = scale * sum over d of Q[i,d] K[j,d] + bias[i,j], -inf where i may not look at j
 //
 // A thread an element: the threads of H / G heads fetch the same key, each for itself.
+// s: [B, H, N, M]    q: [B, H, N, D]    pages.k: [blocks, G, T, D]
 static __global__ void scores_by_thread(float *s, const float *q, DevicePages pages, long N,
                                         long M, long D, float scale, DeviceMask mask)
 {
@@ -143,7 +155,11 @@ static __global__ void hide_scores(float *s, long N, long M, DeviceMask mask)
 
 // P[i,j] = exp(S[i,j] - max) / sum of the row,    L[i] = max + log(sum)
 //
-// Chapter 01's loop over rows, a thread a row. What it does in a dead row is said there.
+// Chapter 01's loop over rows, a thread a row. What it does in a dead row is said there. The
+// maximum first, so that no exp is above 1: "safe softmax", algorithm 2 of "Online normalizer
+// calculation for softmax" (Milakov and Gimelshein, 2018). That takes three passes over the row,
+// and chapter 07 one. Neighbouring threads have neighbouring rows: each score is M floats from
+// the next lane's, in a sector of its own.    s: [B, H, N, M]    lse: [B, H, N]
 static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
 {
     long i = thread_number();
@@ -152,7 +168,7 @@ static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
     float *x = s + (head_number() * N + i) * M, max = -INFINITY, sum = 0.0f;
     for (long j = 0; j < M; j++)
         max = fmaxf(max, x[j]);
-    float base = max == -INFINITY ? 0.0f : max;
+    float base = max == -INFINITY ? 0.0f : max; // -inf - -inf would be NaN
     for (long j = 0; j < M; j++) {
         float weight = expf(x[j] - base); // by name: what is written is not read back
         x[j] = weight;
@@ -165,7 +181,9 @@ static __global__ void softmax_by_thread(float *s, float *lse, long N, long M)
     lse[head_number() * N + i] = base + logf(sum);
 }
 
-// The same with a warp for row i: each lane takes every 32nd score, and comes back to its own.
+// The same with a warp for row i: each lane takes every 32nd score, and comes back to its own. So
+// 32 lanes read 32 scores in a row, 4 sectors; and since no lane reads what another wrote, the
+// row in memory needs no barrier.
 static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
 {
     long i = warp_number(), lane = threadIdx.x % WARP;
@@ -175,7 +193,7 @@ static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
     for (long j = lane; j < M; j += WARP)
         max = fmaxf(max, x[j]);
     max = warp_max(max);
-    float base = max == -INFINITY ? 0.0f : max;
+    float base = max == -INFINITY ? 0.0f : max; // -inf - -inf would be NaN
     for (long j = lane; j < M; j += WARP) {
         float weight = expf(x[j] - base); // by name: what is written is not read back
         x[j] = weight;
@@ -194,6 +212,9 @@ static __global__ void softmax_by_warp(float *s, float *lse, long N, long M)
 
 // O[i,d] = sum over j of P[i,j] V[j,d]. A hidden key's V is not read: 0 * NaN is NaN. A dead
 // row's output is exactly 0, whatever V holds.
+//
+// Neighbouring threads have neighbouring columns d: their values lie in a row, and the weight is
+// one address for all.    out: [B, H, N, Dv]    p: [B, H, N, M]    lse: [B, H, N]
 static __global__ void output_by_thread(float *out, const float *p, DevicePages pages,
                                         const float *lse, long N, long M, long Dv,
                                         DeviceMask mask)
@@ -244,8 +265,8 @@ static __global__ void output_by_warp(float *out, const float *p, DevicePages pa
     }
 #pragma unroll
     for (int c = 0; c < WARPS; c++)
-        found[warp][c][lane] = sum[c];
-    __syncthreads();
+        found[warp][c][lane] = sum[c]; // 32 lanes, 32 banks: no conflict
+    __syncthreads(); // what one warp has found, another adds up
     if (warp >= heads || d >= Dv)
         return;
     float total = 0.0f;
@@ -279,6 +300,10 @@ static __global__ void repair_output(float *out, const float *p, const float *v,
 }
 
 // --- for C -----------------------------------------------------------------------------------
+
+// A launch is queued and not awaited: what cudaGetLastError() says here is whether it could be
+// queued at all. What fails inside of a kernel is said by a later call that waits. A grid of no
+// blocks is an error, so nothing is started for arrays of none.
 
 cudaError_t paged_scores(int by, float *s, const float *q, DevicePages pages, long B, long H,
                          long N, long M, long D, float scale, DeviceMask mask, cudaStream_t stream)
