@@ -66,6 +66,8 @@ test: all tools tests                   ## every check; ends with N passed, N fa
 	@MAKE='$(THIS_MAKE)' sh tests/run.sh
 mutants: all tools tests                ## every seeded bug, one at a time: each must be caught
 	@sh tests/mutants.sh
+sweep: build/tests/kernels              ## every CUDA kernel on 1000 random shapes against the oracle (RUNS=n)
+	build/tests/kernels $(or $(RUNS),1000) 1
 mutants-kernels: all tools              ## the CUDA kernels without a barrier, or with another bug
 	@sh tests/mutants_kernels.sh
 
@@ -83,7 +85,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace counts lines doctor setup clean help test
-.PHONY: mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
+.PHONY: sweep mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
 
@@ -218,7 +220,7 @@ build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)g++ -o $@ $^ -lpthread -lm -ldl
 counted-O0 counted-clang: %: $(addprefix build/%/,$(KERNELS))
-counted: $(KERNELS:%=build/counted/%)   ## the same, every access counted and checked for races
+counted: $(KERNELS:%=build/counted/%)   ## the CUDA kernels on the emulator, every access counted and checked
 simt-speed: build/simt/simt_speed build/counted/simt_speed ## what the emulator costs, in clocks
 	@for build in simt counted; do echo "build/$$build:"; build/$$build/simt_speed; done
 build/%/simt_speed: build/%/obj/tests/simt_speed.cu.o \
@@ -229,7 +231,7 @@ build/%/simt_speed: build/%/obj/tests/simt_speed.cu.o \
 simt-gcc: ; @echo 'g++ $(SIMT_LANG) $(SIMT_COUNT) $(SIMT_HEAD)'
 simt-clang: ; @echo 'clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG) $(SIMT_HEAD)'
 simt-objects: $(patsubst %.c,build/simt/obj/%.o,$(wildcard kernels/simt/*.c)) ; @echo '$^'
-simt: $(KERNELS:%=build/simt/%)         ## build every chapter with its CUDA kernels, no GPU needed
+simt: $(KERNELS:%=build/simt/%)         ## the same, not counted: quicker
 
 # The same with nvcc, for sm_80 (A100) and sm_90a (H100, H200): kernels through nvcc, hosts through
 # the C compiler against NVIDIA's own headers.
@@ -281,7 +283,7 @@ build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/ker
 build/cuda/tests/%:
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)$(NVCC) -o $@ $^ -lcublas -lm -ldl
-gpu-check:                              ## all that a GPU can tell about the kernels, on a machine that has one
+gpu-check:                              ## all that a GPU can tell about the kernels, where there is one
 	@MAKE='$(THIS_MAKE)' sh tests/gpu_check.sh $(PARTS)
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
