@@ -18,17 +18,19 @@
 # RESULTS (results/gpu) gets NAME.md and NAME-timings.csv, after the GPU's name; logs stay in
 # build/gpu. MINUTES (8) is the time for all: a part that would begin later is
 # skipped, one that has not ended then is stopped. A part that fails stops no other. Exits with 1 if
-# a check failed, with 4 where no GPU or no nvcc is here. DEVICE=simt rehearses on the emulator.
+# a check failed, with 4 where no GPU or no nvcc is here. DEVICE=simt rehearses on the emulator, and
+# its page stays in build/gpu/rehearsed.
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
-device=${DEVICE:-cuda} results=${RESULTS:-results/gpu} make=${MAKE:-make}
+device=${DEVICE:-cuda} make=${MAKE:-make}
 export MAKEFLAGS= # what is built here is built by its own call
 programs=build/$device/tests logs=build/gpu
 cores=$(nproc 2> /dev/null || echo 2)
 began=$(date +%s)
 deadline=$((began + 60 * ${MINUTES:-8}))
-tiny= && [ "$device" = simt ] && tiny=--tiny
+tiny= results=${RESULTS:-results/gpu}
+[ "$device" != simt ] || tiny=--tiny results=${RESULTS:-$logs/rehearsed} # no GPU's results
 
 . tests/gpu_parts.sh
 

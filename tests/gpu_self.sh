@@ -178,4 +178,9 @@ head -n 20 "$work/straight" > "$work/bent"
 sh tests/gpu_tables.sh fragments "$work/bent" "$work/straight" > "$work/out"
 expect "lines that are missing" "$work/out" '^not ok - fragments: 20 lines from the device'
 
+# --- without RESULTS ------------------------------------------------------------------------------
+
+DEVICE=simt sh tests/gpu_check.sh build > "$work/out" 2>&1
+expect "a rehearsal is not among the results of GPUs" "$work/out" ' build/gpu/rehearsed/SIMT-emu'
+
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
