@@ -7,7 +7,7 @@
 set -u
 LC_ALL=C
 export LC_ALL
-unset ATTENTION_KERNEL SIMT_DEVICES SIMT_CACHE SIMT_SITES SIMT_TRACE_WARP SIMT_COUNTS SIMT_TABLE
+unset ATTENTION_KERNEL SIMT_DEVICES SIMT_MEMORY SIMT_THREADS SIMT_CACHE SIMT_SITES SIMT_TRACE_WARP SIMT_COUNTS SIMT_TABLE
 mkdir -p build
 work=$(mktemp -d build/device_cli.XXXXXX) || exit 2
 trap 'rm -rf "$work"' EXIT
@@ -159,6 +159,41 @@ for flag in '--trace-warp 0,0' --sites '--counts left/c.csv' '--cache-bytes 64';
     check "$word on a GPU" refuses 2 "$word: a GPU counts" cuda/01_naive_attention $flag
 done
 
+# --- what a device has no room for ---------------------------------------------------------------
+
+with() { # NAME=VALUE of the environment, command
+    export "$1"
+    name_of=${1%%=*}
+    shift
+    "$@"
+    code=$?
+    unset "$name_of"
+    return $code
+}
+for c in $chapters; do
+    # Nothing fits; then the inputs do, and not all that is computed from them.
+    for bytes in 0 20000; do
+        check "84. out of memory, $bytes bytes on the device ($c)" with SIMT_MEMORY=$bytes \
+            refuses 5 "out of memory on the device: " "simt/$c" --example random --n 64 --m 64 \
+            --dim 8 --output "$work/left/out.npy"
+    done
+done
+check "a device with just enough memory" with SIMT_MEMORY=20000 shows "device live" 0 \
+    simt/01_naive_attention --n 8 --dim 4
+check "SIMT_MEMORY is no number" with SIMT_MEMORY=some refuses 2 "SIMT_MEMORY: expected a number" \
+    simt/01_naive_attention
+for c in $(echo "$chapters" | sed -n '3,$p'); do
+    shared=$(echo "$c" | sed -n 's/^0[4-7].*/--kv-heads 1/p')
+    check "more heads than a grid has rows ($c)" refuses 2 "1 sequences of 65536 heads: the kernels" \
+        "simt/$c" --example random --n 1 --dim 1 --heads 65536 $shared --print none
+    check "more sequences than a grid is deep ($c)" refuses 2 "65536 sequences of 1 heads: the ker" \
+        "simt/$c" --example random --n 1 --dim 1 --batch 65536 --heads 1 $shared --print none
+done
+check "as many heads as a grid has rows" shows kernel paged simt/07_flash_tiling \
+    --example random --n 1 --dim 1 --heads 65535 --kv-heads 1
+check "--kernel wgmma on another device says what it needs" refuses 4 "it needs an H100 (sm_90a)" \
+    simt/07_flash_tiling --kernel wgmma --print none
+
 # --- watching ------------------------------------------------------------------------------------
 
 for c in 01_naive_attention 05_kv_cache 07_flash_tiling; do
@@ -209,6 +244,15 @@ check "--counts into a missing folder" refuses 6 "missing/c.csv: cannot be writt
     counted/01_naive_attention --counts "$work/missing/c.csv"
 check "--counts leaves no half file where the run is refused" refuses 2 "--example: expected" \
     counted/01_naive_attention --counts "$work/left/c.csv" --example nonsense
+
+check "--counts onto a full disk" refuses 6 "/dev/full: cannot be written" \
+    counted/01_naive_attention --counts /dev/full --print none
+check "SIMT_COUNTS onto a full disk" with SIMT_COUNTS=/dev/full \
+    refuses 6 "SIMT_COUNTS: cannot write /dev/full" counted/01_naive_attention --print none
+for text in 0 0,0junk -1,0 0,0,0 ''; do
+    check "SIMT_TRACE_WARP='$text'" with SIMT_TRACE_WARP="$text" refuses 2 \
+        "SIMT_TRACE_WARP: expected BLOCK,WARP" counted/01_naive_attention --print none
+done
 
 # --- --stats and --bench -------------------------------------------------------------------------
 

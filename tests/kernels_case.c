@@ -125,6 +125,46 @@ static void overwrite(Subject *s, long b, long g, long j, float x)
     tensor_fill(tensor_at(v, at), x);
 }
 
+// A few of t's numbers become such that arithmetic has a case of its own for them.
+static void strew(Random *r, Tensor t, const float *odd, long kinds)
+{
+    long n = tensor_count(t);
+    for (long i = n > 0 ? 1 + random_below(r, 3) : 0; i > 0; i--)
+        t.data[random_below(r, n)] = odd[random_below(r, kinds)];
+}
+
+// mask.npy once more, with numbers that are infinite, NaN, or all that float32 has room for.
+static void strew_array(Subject *s, Random *r)
+{
+    static const float odd[] = {NAN, INFINITY, -FLT_MAX, 1e30f, -1e4f};
+    if (!strstr(s->spec, "mask.npy"))
+        return;
+    Tensor t = npy_read_tensor("mask.npy");
+    strew(r, t, odd, 5);
+    npy_write("mask.npy", t);
+    tensor_free(&t);
+}
+
+// Now and then what the other draws leave out: queries that are NaN, infinite or huge, Q so small
+// that products are subnormal or 0, oddities in the user's own mask. They come from random numbers
+// of their own, so that all other cases stay what they were.
+static void draw_extremes(Subject *s)
+{
+    static const float odd[] = {NAN, INFINITY, -INFINITY, 1e30f}, tiny[] = {0x1p-140f, 1e-20f};
+    Random own = random_seed(~s->seed);
+    if (!coin(&own, 4))
+        return;
+    long kind = random_below(&own, 3);
+    if (kind == 0)
+        strew(&own, s->c.q, odd, 4);
+    if (kind == 1)
+        strew_array(s, &own);
+    float factor = tiny[random_below(&own, 2)];
+    for (long i = 0; kind == 2 && i < tensor_count(s->c.q); i++)
+        s->c.q.data[i] *= factor;
+    s->poisoned = s->poisoned || kind < 2;
+}
+
 // A few keys and their values become NaN or infinite, hidden or not: rows that do not see them
 // must not notice, rows that do are NaN.
 static void draw_poison(Subject *s)
@@ -220,6 +260,7 @@ void subject_make(Subject *s, uint64_t seed, Wish wish)
     draw_values(s, wish.kind);
     draw_mask(s, wish.kind == DECODE);
     draw_poison(s);
+    draw_extremes(s);
     if (wish.kind == OVERFLOW)
         draw_overflow(s);
     s->k = join_tokens(c->past_k, c->k);

@@ -181,6 +181,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
     Seen seen = {0};
     long held = device_live_bytes();
     int by = device_kernel(device_kernels.names, device_kernels.usual);
+    device_check_grid(z.B, z.H);
     float *q_there = device_upload(q), *k_there = device_upload(k), *v_there = device_upload(v);
     float *s = device_floats(z.B * z.H * z.N * z.M); // the scores; the weights in the end
     float *out_there = device_floats(z.B * z.H * z.N * z.Dv);

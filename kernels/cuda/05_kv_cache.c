@@ -241,6 +241,7 @@ void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale
 {
     Seen seen = {0};
     int by = device_kernel(device_kernels.names, device_kernels.usual);
+    device_check_grid(q.shape[0], q.shape[1]);
     append(cache, k, v, trace);
     Tensor all_k = cache_keys(cache), all_v = cache_values(cache); // [B, G, P + n, D or Dv]
     DeviceRows k_there = rows_of(mirror.k, all_k), v_there = rows_of(mirror.v, all_v);

@@ -183,6 +183,7 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
     Seen seen = {0};
     DevicePages pages = {0};
     int by = device_kernel(device_kernels.names, device_kernels.usual);
+    device_check_grid(q.shape[0], q.shape[1]);
     PagesStatus status = mirror_append(&pages, pool, tables, k, v, trace);
     if (status != PAGES_OK)
         return status;

@@ -243,7 +243,11 @@ static void run_pass(Flash f, int kernel, Tensor out, Tensor lse, Tensor q, Mask
     }
     give_keys(&f, &a, kernel, pages);
     make_room(&f, &a, kernel);
-    GPU(launch(kernel, &f));
+    cudaError_t error = launch(kernel, &f);
+    if (error == cudaErrorNotSupported)
+        refuse(EXIT_DEVICE, "--kernel wgmma: not supported: it needs an H100 (sm_90a), and heads "
+               "of 64 or 128");
+    GPU(error);
     device_download(out, f.out);
     device_download(lse, f.lse);
     flash_count(&f, walk_of(kernel, &f), &own, bounds);
@@ -257,6 +261,7 @@ PagesStatus attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, floa
 {
     long B = q.shape[0], H = q.shape[1], N = q.shape[2];
     DevicePages pages;
+    device_check_grid(B, H);
     PagesStatus status = mirror_append(&pages, pool, tables, k, v, trace);
     if (status != PAGES_OK)
         return status;

@@ -58,6 +58,14 @@ void device_require(void)
                error != cudaSuccess ? cudaGetErrorString(error) : "none");
 }
 
+void device_check_grid(long B, long H)
+{
+    const long most = 65535; // CUDA C++ Programming Guide, "Compute Capabilities"
+    if (B > most || H > most)
+        refuse(EXIT_USAGE, "%ld sequences of %ld heads: the kernels take up to %ld of each", B, H,
+               most);
+}
+
 cudaStream_t device_stream(void)
 {
     if (stream)

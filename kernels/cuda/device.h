@@ -34,6 +34,10 @@ void device_require(void);
 cudaStream_t   device_stream(void);
 cublasHandle_t device_blas(void);
 
+// Heads lie along a grid's y and sequences along its z, of which no GPU has more than 65535:
+// refuses more.
+void device_check_grid(long B, long H);
+
 // --- memory --------------------------------------------------------------------------------
 
 // n floats, each NaN until somebody writes it. An array of none has an address, too.

@@ -158,6 +158,7 @@ typedef struct {
     long trace_block, trace_warp; // -1: none
     bool sites, table;
     const char *counts;           // a path; simt_set_counts gives a file instead
+    size_t memory;                // bytes of the device; more than ARENA is ARENA
     size_t cache;
     bool cache_keep;              // between two launches
     uint64_t steps;               // after which a thread counts as one that never ends

@@ -33,6 +33,21 @@ static double number(const char *name, double otherwise)
     return value;
 }
 
+// SIMT_TRACE_WARP=BLOCK,WARP, two whole numbers and nothing else.
+static void read_traced_warp(void)
+{
+    const char *text = getenv("SIMT_TRACE_WARP");
+    long block = -1, warp = -1;
+    char more;
+    if (text && (text[strspn(text, "0123456789,")] ||
+                 sscanf(text, "%9ld,%9ld%c", &block, &warp, &more) != 2)) {
+        fprintf(stderr, "simt: SIMT_TRACE_WARP: expected BLOCK,WARP, got '%s'\n", text);
+        exit(2);
+    }
+    settings.trace_block = block;
+    settings.trace_warp = warp;
+}
+
 // Once, when the first launch or the first question comes.
 void settings_read(void)
 {
@@ -40,10 +55,10 @@ void settings_read(void)
     if (known)
         return;
     known = true;
-    const char *trace = getenv("SIMT_TRACE_WARP");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     simt_set_threads((int)number("SIMT_THREADS", cores > 0 ? (double)cores : 1));
     settings.devices = number("SIMT_DEVICES", 1) > 0;
+    settings.memory = (size_t)number("SIMT_MEMORY", (double)ARENA);
     settings.cache = (size_t)number("SIMT_CACHE", 0);
     settings.cache_keep = number("SIMT_CACHE_KEEP", 0) > 0;
     settings.sites = number("SIMT_SITES", 0) > 0;
@@ -51,11 +66,7 @@ void settings_read(void)
     settings.steps = (uint64_t)number("SIMT_STEPS", 2e8);
     settings.patience = number("SIMT_SECONDS", 60);
     settings.counts = getenv("SIMT_COUNTS");
-    settings.trace_block = settings.trace_warp = -1;
-    if (trace && sscanf(trace, "%ld,%ld", &settings.trace_block, &settings.trace_warp) != 2) {
-        fprintf(stderr, "simt: SIMT_TRACE_WARP: expected BLOCK,WARP, got '%s'\n", trace);
-        exit(2);
-    }
+    read_traced_warp();
     atexit(tables_exit);
 }
 

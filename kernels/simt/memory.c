@@ -64,8 +64,9 @@ void *simt_malloc(size_t bytes, const void *caller)
     if (!simt_arena)
         simt_arena = map(HOME, ARENA);
     size_t at = (used + RED_ZONE + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    size_t end = simt_memory_total();
     void *p = NULL;
-    if (at < ARENA - RED_ZONE && bytes <= ARENA - RED_ZONE - at) {
+    if (at + RED_ZONE < end && bytes <= end - RED_ZONE - at) {
         if (count == room) {
             room = room ? 2 * room : 64;
             table = realloc(table, (size_t)room * sizeof *table);
@@ -154,15 +155,17 @@ int simt_range_is_allocated(const void *p, size_t bytes)
     return allocated((uintptr_t)p, bytes);
 }
 
+// The whole arena, unless SIMT_MEMORY asks for a smaller device.
 size_t simt_memory_total(void)
 {
-    return ARENA;
+    settings_read();
+    return settings.memory < ARENA ? settings.memory : ARENA;
 }
 
 // What cudaMemGetInfo says: freed memory in the middle does not count, as it is not given again.
 size_t simt_memory_free(void)
 {
-    return ARENA - used;
+    return simt_memory_total() > used ? simt_memory_total() - used : 0;
 }
 
 // "byte 512 of the 512 that cudaMalloc gave at host.c:12"

@@ -37,6 +37,12 @@ static void csv_header(void)
                  "shuffles,mmas,ldmatrices,partial,races,reports\n");
 }
 
+static void no_counts(void)
+{
+    fprintf(stderr, "simt: SIMT_COUNTS: cannot write %s\n", settings.counts);
+    exit(6);
+}
+
 // Written at once and flushed: a program that dies has left its lines.
 static void csv_line(const simt_stats *s)
 {
@@ -53,7 +59,8 @@ static void csv_line(const simt_stats *s)
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
         fprintf(csv, ",%" PRIu64, rest[i]);
     fprintf(csv, "\n");
-    fflush(csv);
+    if ((fflush(csv) != 0 || ferror(csv)) && !csv_given)
+        no_counts();
 }
 
 void simt_set_counts(FILE *file)
@@ -284,10 +291,8 @@ void tables_launch(const simt_stats *s)
         return;
     if (!csv && (csv = fopen(settings.counts, "w")) != NULL)
         csv_header();
-    if (!csv) {
-        fprintf(stderr, "simt: SIMT_COUNTS: cannot write %s\n", settings.counts);
-        exit(6);
-    }
+    if (!csv)
+        no_counts();
     csv_line(s);
 }
 
