@@ -237,6 +237,12 @@ in_lanes() {
 }
 
 cut_entries
+for n in $wanted; do
+    [ "$n" = --some ] || [ -d "$work/$n" ] || {
+        echo "$closing: there is no bug $n"
+        exit 2
+    }
+done
 make_tree
 entries= skipped=0 have_cmocka=$(sh tests/have.sh cmocka.h && echo yes)
 for n in $(pick_entries); do

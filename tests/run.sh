@@ -123,7 +123,14 @@ kernels() {
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.
-mutants() { closing=mutants; one mutants.sh sh tests/mutants.sh --some; }
+mutants() {
+    closing=mutants
+    one mutants.sh sh tests/mutants.sh --some
+    case $(sh tests/mutants.sh 9999) in
+    *'there is no bug 9999') echo "ok - mutants: a number that no bug has is refused" ;;
+    *) echo "not ok - mutants: 9999 is no bug, and nobody says so" ;;
+    esac
+}
 
 # The same of the CUDA kernels; make mutants-kernels tries all.
 mutants_kernels() { closing=mutants-kernels; one mutants_kernels.sh sh tests/mutants_kernels.sh --some; }
