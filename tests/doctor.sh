@@ -17,10 +17,15 @@ if [ -d ../shared/real ]; then
 else
     printf '%-16s %-8s %s\n' 'trained models' missing 'make run-real; looked for in ../shared/real'
 fi
-if command -v nvidia-smi > /dev/null 2>&1 && nvidia-smi -L > /dev/null 2>&1; then
-    printf '%-16s %-8s %s\n' GPU here 'not used yet: these chapters run on the CPU'
+if command -v nvcc > /dev/null 2>&1; then
+    printf '%-16s %-8s\n' nvcc here
 else
-    printf '%-16s %-8s %s\n' GPU missing 'nothing: no chapter needs one'
+    printf '%-16s %-8s %s\n' nvcc missing 'make cuda; get it: the CUDA Toolkit of NVIDIA'
+fi
+if command -v nvidia-smi > /dev/null 2>&1 && nvidia-smi -L > /dev/null 2>&1; then
+    printf '%-16s %-8s %s\n' GPU here 'make gpu-check asks it all; DEVICE=cuda runs on it'
+else
+    printf '%-16s %-8s %s\n' GPU missing 'make gpu-check; no chapter needs one: DEVICE=simt'
 fi
 echo
 echo "compiler: $(${CC:-cc} --version 2> /dev/null | head -n 1)"
