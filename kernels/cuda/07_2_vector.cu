@@ -20,7 +20,7 @@
 #include "mask.cuh"
 
 enum { R = FLASH_ROWS, C = FLASH_KEYS, WARPS = 4, ROWS = R / WARPS };
-static_assert(C == 32, "a lane for each key of a tile");
+static_assert(C == 32 && R == C, "a lane for each key of a tile; queries are loaded as keys are");
 
 // --- what a warp knows together -----------------------------------------------------------------
 
