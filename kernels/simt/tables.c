@@ -213,12 +213,12 @@ static void print_lines(void)
 {
     merge_lines();
     qsort(lines, (size_t)line_count, sizeof *lines, costlier);
-    printf("%-24s %-28s %-13s %10s %6s %6s %11s %7s\n", "line", "kernel", "access", "requests",
+    printf("%-26s %-28s %-13s %10s %6s %6s %11s %7s\n", "line", "kernel", "access", "requests",
            "lanes", "bytes", "units", "ideal");
     for (int i = 0; i < line_count; i++) {
         const simt_count *c = &lines[i].count;
         double n = (double)c->requests;
-        printf("%-24s %-28s %-13s %10" PRIu64 " %6.1f %6.1f %11" PRIu64 " %6.2fx\n",
+        printf("%-26s %-28s %-13s %10" PRIu64 " %6.1f %6.1f %11" PRIu64 " %6.2fx\n",
                lines[i].place, lines[i].kernel, kind_name[lines[i].kind], c->requests,
                (double)c->lanes / n, (double)c->bytes / (double)c->lanes, c->units,
                (double)c->units / (double)(c->ideal ? c->ideal : 1));
