@@ -134,11 +134,9 @@ static void strew(Random *r, Tensor t, const float *odd, long kinds)
 }
 
 // mask.npy once more, with numbers that are infinite, NaN, or all that float32 has room for.
-static void strew_array(Subject *s, Random *r)
+static void strew_array(Random *r)
 {
     static const float odd[] = {NAN, INFINITY, -FLT_MAX, 1e30f, -1e4f};
-    if (!strstr(s->spec, "mask.npy"))
-        return;
     Tensor t = npy_read_tensor("mask.npy");
     strew(r, t, odd, 5);
     npy_write("mask.npy", t);
@@ -152,13 +150,14 @@ static void draw_extremes(Subject *s)
 {
     static const float odd[] = {NAN, INFINITY, -INFINITY, 1e30f}, tiny[] = {0x1p-140f, 1e-20f};
     Random own = random_seed(~s->seed);
-    if (!coin(&own, 4))
+    bool has_array = strstr(s->spec, "mask.npy") != NULL;
+    if (!coin(&own, has_array ? 2 : 6))
         return;
-    long kind = random_below(&own, 3);
+    long kind = has_array ? 1 : 2 * random_below(&own, 2);
     if (kind == 0)
         strew(&own, s->c.q, odd, 4);
     if (kind == 1)
-        strew_array(s, &own);
+        strew_array(&own);
     float factor = tiny[random_below(&own, 2)];
     for (long i = 0; kind == 2 && i < tensor_count(s->c.q); i++)
         s->c.q.data[i] *= factor;

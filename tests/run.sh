@@ -110,6 +110,8 @@ kernels() {
     DEVICE=simt ladder
     closing=kernels one kernels build/tests/kernels 200 1
     closing=device_cli one device_cli.sh sh tests/device_cli.sh
+    sh tests/have.sh cjson/cJSON.h && build build/tests/onnx
+    closing=device_cases one device_cases.sh sh tests/device_cases.sh
     closing= one wrong sh tests/simt_wrong.sh
     closing= one exact sh tests/simt_exact.sh
     closing= one stats sh tests/simt_stats.sh
