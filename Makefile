@@ -188,22 +188,28 @@ CU_07   := pages.cu
 # $(1) the chapter: its hosts, and its kernels
 hosts = $(addprefix kernels/cuda/,$(1).c device.c $(HOST_$(call number,$(1))))
 cu    = $(wildcard kernels/cuda/$(call number,$(1))_*.cu) $(addprefix kernels/cuda/,$(CU_$(call number,$(1))))
-# $(1) the folder, $(2) the compiler and its flags
+# $(1) the folder, $(2) the compiler and its flags; where the C is built otherwise than in
+# build/simt: $(3) its folder, $(4) the linker's flags
 define kernels
 build/$(1)/obj/%.cu.o: %.cu Makefile
 	@mkdir -p $$(@D) && $$(SAY) "$(firstword $(2))   $$< ($(1))"
 	$$(Q)$(2) $(SIMT_HEAD) -MMD -MP -c -o $$@ $$<
 $(foreach k,$(KERNELS),
-build/$(1)/$(k): $(patsubst %.c,build/simt/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(k)/*.c)) \
+build/$(1)/$(k): $(patsubst %.c,build/$(or $(3),simt)/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(k)/*.c)) \
     $(call hosts,$(k)) kernels/cuda/probe_simt.c $(SIMT) $(ON_DEVICE)) \
     $(patsubst %,build/$(1)/obj/%.o,$(call cu,$(k)))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
-	$$(Q)g++ -o $$@ $$^ -lpthread -lm -ldl)
+	$$(Q)g++ $(4) -o $$@ $$^ -lpthread -lm -ldl)
 endef
 $(eval $(call kernels,simt,$(SIMT_CXX)))
 $(eval $(call kernels,counted,$(SIMT_CXX) $(SIMT_COUNT)))
 $(eval $(call kernels,counted-O0,$(SIMT_CXX) $(SIMT_COUNT) -O0))
 $(eval $(call kernels,counted-clang,clang++ $(SIMT_LANG) $(SIMT_COUNT_CLANG)))
+# Hosts and emulator watched by ASan and UBSan; kernels as ever, for the emulator watches those.
+build/simt-sanitized/obj/%.o: %.c Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< (simt-sanitized)"
+	$(Q)gcc $(STANDARD) $(WARNINGS) $(SANITIZE) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
+$(eval $(call kernels,simt-sanitized,$(SIMT_CXX),simt-sanitized,$(SANITIZE)))
 # make debug-07: kernels/simt/README.md has the commands for gdb
 $(eval $(call kernels,debug,$(SIMT_CXX) -O0))
 $(foreach k,$(KERNELS),$(eval debug-$(call number,$(k)): build/debug/$(k)))

@@ -103,6 +103,34 @@ sanitizers() {
     done
 }
 
+# Hosts of the kernels, and the emulator, which switches stacks: every kernel of two chapters, with
+# enough memory on the device and without.
+sanitized_hosts() {
+    sh tests/have.sh libasan && sh tests/have.sh g++ || {
+        say "skip - sanitizers, hosts of the kernels: libasan or g++ is not here (make setup)"
+        return
+    }
+    for name in 05_kv_cache 07_flash_tiling; do
+        program=build/simt-sanitized/$name bad=
+        make -s $program > "$work/make.log" 2>&1 || {
+            say "not ok - $program: $(grep -m 1 error "$work/make.log")"
+            continue
+        }
+        for kernel in $($program --kernel list | cut -d' ' -f1); do
+            for bytes in 9999 1000000; do
+                SIMT_MEMORY=$bytes $program --n 9 --batch 2 --stats --kernel "$kernel" \
+                    > "$work/log" 2>&1
+                code=$?
+                if [ $code -gt 6 ] || grep -qE 'Sanitizer|runtime error' "$work/log"; then
+                    bad="$bad [$kernel: $(grep -m 1 -E 'Sanitizer|runtime error' "$work/log")]"
+                fi
+            done
+        done
+        [ -z "$bad" ] && say "ok - $name on the emulator: clean under ASan and UBSan" ||
+            say "not ok - $name on the emulator:$bad"
+    done
+}
+
 fuzzing() {
     sh tests/have.sh libfuzzer || { say "skip - fuzzing: libFuzzer is not here (make setup)"; return; }
     if make -s fuzz RUNS=50000 > "$work/log" 2>&1; then
@@ -141,6 +169,7 @@ for variant in gcc-O0 gcc-O3 clang-O0 clang-O3; do
 done
 alone
 sanitizers
+sanitized_hosts
 memory
 fuzzing
 echo "builds: $passed passed, $failed failed, $skipped skipped"

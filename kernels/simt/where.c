@@ -76,7 +76,7 @@ static const char *keep(const char *path)
 {
     const char *name = strrchr(path, '/');
     char text[256];
-    snprintf(text, sizeof text, "%s", name ? name + 1 : path);
+    snprintf(text, sizeof text, "%.255s", name ? name + 1 : path);
     text[strcspn(text, " (\n")] = 0; // "(discriminator 3)"
     return strdup(text);
 }
