@@ -129,6 +129,15 @@ __global__ void ring(const float *a, float *b)
     b[i - 32] = sum;
 }
 
+// Votes of the whole block, straight after one another: none may count for the next.
+__global__ void votes(float *b)
+{
+    int i = threadIdx.x;
+    int odd = __syncthreads_count(i % 2), any = __syncthreads_or(i == 77);
+    int all = __syncthreads_and(i >= 0), none = __syncthreads_count(i < 0);
+    b[i] = odd + 100 * any + 200 * all + 400 * none;
+}
+
 int main()
 {
     float *a = zeros(384), *b = zeros(128), *c = zeros(1), *partial = zeros(1024);
@@ -145,6 +154,8 @@ int main()
     silent("a fence by each thread before the block meets", c, 1024);
     LAUNCH(ring, 1, 128, 0, 0, a, b);
     silent("a ring of copies, one lane waiting and arriving for its warp", b, 6);
+    LAUNCH(votes, 1, 100, 0, 0, b);
+    silent("four votes of the block in a row", b, 350);
     cudaDeviceReset();
     return failed;
 }

@@ -28,7 +28,7 @@ static void check_barrier(const Worker *w, const Thread *one, const Thread *othe
 static bool open_barrier(Worker *w, int id)
 {
     uint32_t at[MAX_WARPS] = {0};
-    int count = 0, live = 0, needed = 0;
+    int count = 0, live = 0, needed = 0, votes = 0;
     const Thread *one = NULL, *other = NULL;
     for (int i = 0; i < launch.warps; i++) {
         Warp *p = &w->warp[i];
@@ -39,6 +39,7 @@ static bool open_barrier(Worker *w, int id)
                 continue;
             at[i] |= bit_of(t);
             count++;
+            votes += t->vote;
             one = one ? one : t;
             other = !other || t->line != one->line ? t : other;
             needed = t->barrier_threads;
@@ -46,8 +47,10 @@ static bool open_barrier(Worker *w, int id)
     }
     if (!count || count < (needed ? needed : live))
         return false;
-    if (id == 0)
+    if (id == 0) {
         check_barrier(w, one, other, live);
+        w->votes = votes;
+    }
     clock_meet(w, at);
     for (int i = 0; i < launch.warps; i++)
         wake(&w->warp[i], at[i]);

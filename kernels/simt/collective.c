@@ -40,16 +40,14 @@ void simt_named_barrier(int id, int threads, int line)
         wait_at_barrier(id, threads, line, CALLER);
 }
 
-// Everybody adds, everybody reads, somebody clears: with a barrier between each of these.
+// Whoever opens the barrier counts the votes. The sum holds until the next barrier opens, which
+// cannot be before all have read it here.
 int simt_syncthreads_reduce(int how, int predicate, int line)
 {
     Worker *w = simt_worker;
-    w->votes += predicate != 0;
+    w->current->vote = predicate != 0;
     wait_at_barrier(0, 0, line, CALLER);
     int votes = w->votes;
-    wait_at_barrier(0, 0, line, CALLER);
-    w->votes = 0;
-    w->stats.barriers -= w->current->index == 0; // it was one __syncthreads to the kernel
     if (how == SIMT_AND)
         return votes == launch.threads;
     return how == SIMT_OR ? votes > 0 : votes;

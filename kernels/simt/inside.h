@@ -61,6 +61,7 @@ typedef struct {
     Meeting meeting;
     uint32_t mask, came;        // who must come; who did, when it took place
     int line, barrier, barrier_threads;
+    int vote;                   // what it brought to __syncthreads_count and its like
     uintptr_t wait_pc;
     unsigned char deposit[DEPOSIT];
 
@@ -115,7 +116,7 @@ struct Worker {
     char *shared;               // dynamic shared memory
     uintptr_t statics;          // where this OS thread keeps the kernels' __shared__ arrays
     uint64_t progress;          // grows whenever something happened that others may wait for
-    int votes;                  // __syncthreads_count and its like
+    int votes;                  // the sum at the latest __syncthreads
 
     simt_stats stats;
     Site *sites;
