@@ -112,6 +112,11 @@ uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, 
 {
     Thread *t = simt_worker->current;
     unsigned char(*brought)[DEPOSIT] = meet_lanes(SHUFFLE, mask, &value, 4, line, CALLER);
+    if (width < 1 || width > LANES || width & (width - 1)) {
+        report(ERROR_LAUNCH, "WRONG WIDTH", t, CALLER,
+               "a shuffle of %d lanes: the width must be 1, 2, 4, 8, 16 or 32", width);
+        return value;
+    }
     int from = source_lane(how, t->lane, b, width);
     if (from < 0 || from >= LANES || !(t->came & 1u << from)) // or has returned
         report(ERROR_LAUNCH, "SHUFFLE FROM NOBODY", t, CALLER,

@@ -14,27 +14,34 @@ bool simt_counted;
 
 static const char *const verb[] = {"reads", "writes", "updates"};
 
+static void describe(char *out, size_t room, const Thread *t, uintptr_t a, bool shared)
+{
+    if (shared)
+        describe_shared(out, room, t->worker, a);
+    else
+        describe_global(out, room, a);
+}
+
 // No block of memory holds all the bytes of this access.
 static void refuse_bounds(Thread *t, uintptr_t a, int size, int how, bool shared, uintptr_t pc)
 {
     char place[256];
-    if (shared)
-        describe_shared(place, sizeof place, t->worker, a);
-    else
-        describe_global(place, sizeof place, a);
+    describe(place, sizeof place, t, a, shared);
     report(ERROR_ADDRESS, shared ? "OUT OF BOUNDS in shared memory" : "OUT OF BOUNDS", t, pc,
-           "it %s %d bytes at %s", verb[how], size, place);
+           "it %s %d byte%s at %s", verb[how], size, size == 1 ? "" : "s", place);
     thread_gives_up(t->worker);
 }
 
 // CUDA C++ Programming Guide, "Device Memory Accesses": an address must be a multiple of the
 // size, which is 1, 2, 4, 8 or 16.
-static void refuse_alignment(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
+static void refuse_alignment(Thread *t, uintptr_t a, int size, int how, bool shared, uintptr_t pc)
 {
+    char place[256];
+    describe(place, sizeof place, t, a, shared);
     report(ERROR_MISALIGNED, "MISALIGNED", t, pc,
-           "it %s %d bytes at an address that is %d more than a multiple of %d: a GPU reads %d "
-           "bytes at once only at multiples of %d", verb[how], size, (int)(a % (unsigned)size),
-           size, size, size);
+           "it %s %d bytes at %s, an address that is %d more than a multiple of %d: a GPU moves "
+           "%d bytes at once only at multiples of %d", verb[how], size, place,
+           (int)(a % (unsigned)size), size, size, size);
     thread_gives_up(t->worker);
 }
 
@@ -70,7 +77,7 @@ int access_kind(Thread *t, uintptr_t a, int size, int how, uintptr_t pc)
     if (global ? !allocated(a, (size_t)size) : !shared_in_bounds(t->worker, a, (size_t)size))
         refuse_bounds(t, a, size, how, shared, pc);
     if (size <= 16 && (size & (size - 1)) == 0 && a % (unsigned)size)
-        refuse_alignment(t, a, size, how, pc);
+        refuse_alignment(t, a, size, how, shared, pc);
     return (shared ? SIMT_LOAD_SHARED : SIMT_LOAD_GLOBAL) + how;
 }
 
@@ -211,18 +218,39 @@ void __sanitizer_cov_trace_pc(void)
     }
 }
 
-// -fsanitize=bounds-strict: an index beyond an array whose size the compiler knows. The report's
-// place comes from the compiler, too: `data` begins with a file name and a line.
+// What the compiler says of an index beyond an array: the place, and two types by their names. Of
+// a whole number, `info` tells whether it has a sign (bit 0) and how wide it is (2^(info / 2)).
+typedef struct {
+    uint16_t kind, info;
+    char name[];
+} Type;
+
+typedef struct {
+    const char *file;
+    unsigned line, column;
+    const Type *array, *index;
+} Beyond;
+
+// An int comes as 64 bits without its sign.
+static long signed_index(const Type *type, uintptr_t index)
+{
+    int unused = 64 - (1 << (type->info >> 1));
+    if (type->kind != 0 || !(type->info & 1) || unused < 0)
+        return (long)index;
+    return (long)(index << unused) >> unused;
+}
+
+// -fsanitize=bounds-strict: an index beyond an array whose size the compiler knows.
 void __ubsan_handle_out_of_bounds(void *data, void *index)
 {
     Worker *w = simt_worker;
-    struct { const char *file; unsigned line, column; } *place = data;
+    const Beyond *said = data;
+    long i = signed_index(said->index, (uintptr_t)index);
     if (!w || !w->current) {
-        fprintf(stderr, "simt: %s:%u: index %ld is out of bounds\n", place->file, place->line,
-                (long)index);
+        fprintf(stderr, "simt: %s:%u: index %ld is out of bounds\n", said->file, said->line, i);
         return;
     }
     report(ERROR_ADDRESS, "OUT OF BOUNDS in an array", w->current, CALLER,
-           "index %ld is beyond the array's end, or below 0", (long)index);
+           "index %ld of %s is %s", i, said->array->name, i < 0 ? "below 0" : "beyond its end");
     thread_gives_up(w);
 }

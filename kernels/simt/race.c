@@ -232,8 +232,8 @@ static void check_state(Thread *t, Cell *c, const Now *now)
                where(c->write.pc + load_address()), pending_wait(c->pending));
     else
         report(ERROR_LAUNCH, "UNINITIALISED shared memory", t, now->pc, "it reads %s, which no "
-               "thread of this block has written: shared memory begins with anything in it",
-               place);
+               "thread of this block has written yet: shared memory begins with anything in it, "
+               "and a barrier may be missing behind the write", place);
     c->pending = PLAIN;
 }
 

@@ -120,7 +120,8 @@ static void word_access(Thread *t, size_t i, unsigned bytes, int kind, uintptr_t
     Access now = {.block = first_block + t->worker->block, .thread = (uint32_t)t->index & 1023u,
                   .moment = t->moment & 0x3fffffu,
                   .pc = (uint32_t)(pc - load_address()) & 0xfffffffu, .bytes = bytes & 15u};
-    const char *does = kind == SIMT_LOAD_GLOBAL ? "reads" : "writes";
+    static const char *const verb[] = {"reads", "writes", "updates"};
+    const char *does = verb[kind - SIMT_LOAD_GLOBAL];
     while (atomic_flag_test_and_set_explicit(&lock[i / 8 % STRIPES], memory_order_acquire))
         ; // another OS thread is at it, for a few nanoseconds
     Word before = words[i];

@@ -5,8 +5,16 @@
 #include "inside.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { ENOUGH = 100 }; // reports worth printing
+
+// One line that reads and writes is often a sum in the making: x[i] += y.
+static bool may_be_a_sum(const Deed *now, const Deed *before)
+{
+    return now->means == PLAIN && before->means == PLAIN &&
+           strcmp(where(now->pc), where(before->pc)) == 0;
+}
 
 static const char *what_is_missing(const Thread *t, const Deed *now, const Deed *before)
 {
@@ -27,6 +35,11 @@ static const char *what_is_missing(const Thread *t, const Deed *now, const Deed 
                           "arrival of the one at an mbarrier for which the other waits"
                         : "a __syncthreads() is missing between them, or an arrival of the one "
                           "at an mbarrier for which the other waits";
+    if (may_be_a_sum(now, before))
+        return own_warp ? "a __syncwarp() or __syncthreads() is missing between them, or, if both "
+                          "add to it, an atomicAdd()"
+                        : "a __syncthreads() is missing between them, or, if both add to it, an "
+                          "atomicAdd()";
     return own_warp ? "a __syncwarp() or __syncthreads() is missing between them"
                     : "a __syncthreads() is missing between them";
 }

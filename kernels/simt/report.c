@@ -26,12 +26,11 @@ void report_begin(void)
     known_count = 0;
 }
 
-// Was this sort of mistake reported for this source line? `place` is one string a line, so that
-// pointers can be compared.
+// Was this sort of mistake reported for this source line?
 static bool is_new(const char *what, const char *place)
 {
     for (int i = 0; i < known_count; i++)
-        if (strcmp(known[i].what, what) == 0 && known[i].place == place)
+        if (strcmp(known[i].what, what) == 0 && strcmp(known[i].place, place) == 0)
             return false;
     if (known_count == KNOWN)
         return false;

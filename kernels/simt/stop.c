@@ -27,20 +27,24 @@ static bool same_wait(const Thread *a, const Thread *b)
         return a->state == b->state;
     if (a->state == RUNS || a->state == AT_ACCESS)
         return a->pc == b->pc;
+    if (a->state == AT_BARRIER && a->barrier != b->barrier)
+        return false;
     return a->line == b->line && a->mask == b->mask && a->mbarrier == b->mbarrier;
 }
 
 // One line of the dump: where threads `from` to `to` are, of which t is the first.
 static int tell(char *out, size_t room, const Thread *t, int from, int to)
 {
-    char who[48], lacks[96];
+    char who[48], lacks[96], barrier[32] = "__syncthreads()";
     snprintf(who, sizeof who, from == to ? "thread %d" : "threads %d-%d", from, to);
+    if (t->barrier)
+        snprintf(barrier, sizeof barrier, "barrier %d of %d threads", t->barrier,
+                 t->barrier_threads);
     switch (t->state) {
     case RETURNED:
         return snprintf(out, room, "\n      %s: returned from the kernel", who);
     case AT_BARRIER:
-        return snprintf(out, room, "\n      %s: at %s in %s", who,
-                        t->barrier ? "a named barrier" : "__syncthreads()", where(t->wait_pc));
+        return snprintf(out, room, "\n      %s: at %s in %s", who, barrier, where(t->wait_pc));
     case AT_COLLECTIVE:
         return snprintf(out, room, "\n      %s: at %s in %s, waiting for lanes %08x", who,
                         meeting_name[t->meeting], where(t->wait_pc), t->mask);
