@@ -332,6 +332,8 @@ static int the_signal; // what the child is to raise; 0: refuse, -1: fail a CHEC
 
 static void write_and_die(const char *path)
 {
+    if (the_signal > 0)
+        signal(the_signal, SIG_DFL); // under nohup, or in a shell's background, some are ignored
     output_start();
     Output out = output_open(path), other = output_open("other");
     fputs("new", out.file);
