@@ -121,6 +121,12 @@ check "--kernel wins over ATTENTION_KERNEL" flag_wins thread \
     shows kernel cublas simt/01_naive_attention --kernel cublas
 check "--kernel wins over an unknown ATTENTION_KERNEL" flag_wins nonsense \
     shows kernel warp simt/01_naive_attention --kernel warp
+for c in $chapters; do
+    for name in $(build/simt/$c --help | sed -n 's/^  --experiment NAME  *//p' | tr '|' ' '); do
+        check "--experiment $name is the CPU's ($c)" refuses 2 "it belongs to the CPU's: make run-" \
+            "simt/$c" --experiment "$name"
+    done
+done
 check "07 computes a prompt and one token by two kernels" shows kernel skip+paged \
     simt/07_flash_tiling
 check "--kernel without a name" refuses 2 "--kernel: expected NAME, got nothing" \

@@ -58,6 +58,10 @@ static void choose_kernel(void)
 void backend_open(const Options *o)
 {
     choose_kernel();
+    // An experiment holds the CPU's bytes, tiles and bits to formulas, which a kernel's are not.
+    if (o->experiment)
+        refuse(EXIT_USAGE, "--experiment: this build computes by kernels; it belongs to the CPU's: "
+               "make run-%.2s ARGS=...", o->chapter->name);
     probe_open(o);
     device_require();
 }
