@@ -9,13 +9,13 @@
 //
 // "Flash-Decoding for long-context inference" (Dao, Haziza, Massa and Sizov, 2023).
 //
-// Prediction: K and V are read once, as before, by as many blocks as there are parts. With C parts
+// Prediction: K and V are read once, as before, by as many blocks as there are parts. With n parts
 // global memory is asked for, in decode with all keys seen (128 threads read two cuts each),
 //
-//     4 B H (C D + M (D + Dv) + C (Dv + 2)) + 2048 B H C           by flash_split
-//     4 B H (C (Dv + 3 + Dv/32) + Dv + 1)                     by merge_parts, Dv/32 rounded up
+//     4 B H (n D + M (D + Dv) + n (Dv + 2)) + 2048 B H n           by flash_split
+//     4 B H (n (Dv + 3 + Dv/32) + Dv + 1)                     by merge_parts, Dv/32 rounded up
 //
-// bytes. Counted, B = 1, H = 8, M = 1024, D = Dv = 64, C = 8: 4358656 and 19744, from 64 blocks;
+// bytes. Counted, B = 1, H = 8, M = 1024, D = Dv = 64, n = 8: 4358656 and 19744, from 64 blocks;
 // 07_4_skip.cu asks for 4198432, from 8.
 
 #include "07_flash_tiling.h"

@@ -9,12 +9,12 @@
 // queries of a whole group, row r being head r % (H / G) of the group at query r / (H / G): in
 // decode, where 07_5_split.cu has one query and 31 empty rows, there are H / G queries.
 //
-// Prediction, decode with all keys seen, C parts, a group of up to 32 heads: global memory is
+// Prediction, decode with all keys seen, n parts, a group of up to 32 heads: global memory is
 // asked for H / G times fewer keys and values than in 07_5_split.cu, and 8 bytes of table a key:
 //
-//     4 B (C H D + G M (D + Dv) + C H (Dv + 2)) + 8 B G M + 2048 B G C
+//     4 B (n H D + G M (D + Dv) + n H (Dv + 2)) + 8 B G M + 2048 B G n
 //
-// bytes. Counted, B = 1, H = 8, G = 2, M = 1024, D = Dv = 64, C = 8: 1131008.
+// bytes. Counted, B = 1, H = 8, G = 2, M = 1024, D = Dv = 64, n = 8: 1131008.
 
 #include "07_flash_tiling.h"
 #include "mask.cuh"
