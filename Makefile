@@ -167,7 +167,9 @@ ON_DEVICE := kernels/cuda/backend.c $(filter-out common/backend.c,$(COMMON))# co
 SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
 SIMT_LANG := -x c++ -std=c++17 -g -ffp-contract=off -Wall -Wno-unknown-pragmas
 SIMT_CXX  := g++ $(SIMT_LANG) -O2
-build/simt/obj/%.o: %.c Makefile
+build/simt/flags: FORCE
+	+@mkdir -p $(@D); flags='$(CC) $(CFLAGS)'; echo "$$flags" | cmp -s - $@ || echo "$$flags" > $@
+build/simt/obj/%.o: %.c build/simt/flags Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< (simt)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) -MMD -MP -c -o $@ $<
 # Counted: g++ announces every access and every basic block, and the emulator answers. Linked
@@ -216,7 +218,7 @@ $(foreach k,$(KERNELS),$(eval debug-$(call number,$(k)): build/debug/$(k)))
 cpu: all
 
 # All kernels in one program, against the oracle, as build/tests/property is for the chapters.
-build/simt/obj/book/%.o: kernels/cuda/%.c Makefile
+build/simt/obj/book/%.o: kernels/cuda/%.c build/simt/flags Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
 build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) tests/naive_bf16.c $(CASES) \

@@ -175,7 +175,7 @@ static void print_fast_memory(long N, long D)
         long C = (bytes / 4 + 4 * D - 1) / (4 * D), R = least(C, D), scratch;
         double naive = (double)naive_bytes(N, D);
         Formula f;
-        char tile[32];
+        char tile[48];
         long all = run_case(N, D, false, R, C, &f, &scratch);
         long half = run_case(N, D, true, R, C, &f, &scratch);
         snprintf(tile, sizeof tile, "%ld,%ld", R, C);
