@@ -6,6 +6,7 @@
 #     sh tests/mutants.sh            all
 #     sh tests/mutants.sh --some     every eighth, for make test
 #     sh tests/mutants.sh 12 13      these
+#     sh tests/mutants.sh --stands   no program: do all entries' lines stand in the sources?
 #
 # --from FILE takes the entries from another gallery, --as NAME closes with that name:
 # tests/mutants_kernels.sh does both.
@@ -243,6 +244,23 @@ for n in $wanted; do
         exit 2
     }
 done
+# The gallery against the sources, in a second: nothing stale lands.
+stands() {
+    stale=0
+    for n in $(ls $work | grep '^[0-9]' | sort -n); do
+        mutate "$work/$n" "$(cat "$work/$n/file")" > /dev/null && continue
+        echo "not ok - $gallery, bug $n: its lines do not stand once in $(cat "$work/$n/file")"
+        stale=1
+    done
+    [ $stale = 1 ] || echo "ok - $gallery: the lines of $(ls $work | grep -c '^[0-9]') bugs stand in the sources"
+    return $stale
+}
+
+if [ "${1:-}" = --stands ]; then
+    cut_entries
+    stands
+    exit
+fi
 make_tree
 entries= skipped=0 have_cmocka=$(sh tests/have.sh cmocka.h && echo yes)
 for n in $(pick_entries); do

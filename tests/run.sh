@@ -89,6 +89,8 @@ text() {
     one transcript.sh sh tests/transcript.sh --check traces/[0-9]*.txt README.md \
         chapters/*/README.md $documents
     one copies.sh sh tests/copies.sh
+    one mutants.sh sh tests/mutants.sh --stands
+    one mutants.sh sh tests/mutants.sh --from docs/KERNEL_BUGS.md --stands
     one style.sh sh tests/style.sh
 }
 
