@@ -165,7 +165,7 @@ KERNELS   := $(patsubst kernels/cuda/%.c,%,$(wildcard kernels/cuda/[0-9]*.c))
 SIMT      := $(wildcard kernels/simt/*.c)
 ON_DEVICE := kernels/cuda/backend.c $(filter-out common/backend.c,$(COMMON))# common/ on a device
 SIMT_HEAD := -Ikernels/simt/include -Ikernels/cuda
-SIMT_LANG := -x c++ -std=c++17 -g -ffp-contract=off -Wall -Wno-unknown-pragmas
+SIMT_LANG := -x c++ -std=c++17 -g -ffp-contract=off -Wall -Wno-unknown-pragmas -Werror=vla
 SIMT_CXX  := g++ $(SIMT_LANG) -O2
 build/simt/flags: FORCE
 	+@mkdir -p $(@D); flags='$(CC) $(CFLAGS)'; echo "$$flags" | cmp -s - $@ || echo "$$flags" > $@

@@ -119,6 +119,7 @@ kernels() {
     closing= one stats sh tests/simt_stats.sh
     closing= one same sh tests/simt_same.sh
     closing= one machine sh tests/simt_machine.sh
+    closing= one words sh tests/simt_words.sh
     closing= one gdb sh tests/simt_gdb.sh
     closing= one counts sh tests/counts.sh
     build build/counted/tests/gpu_bench $(printf 'build/simt/tests/gpu_%s ' bench fragments probe)

@@ -253,7 +253,8 @@ __device__ __forceinline__ void wgmma_pin(uint32_t &x)
 #else
 
 #define LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
-    simt_go(#kernel, (grid), (block), (shared_bytes), (stream), (kernel), __VA_ARGS__)
+    simt_go(#kernel, (grid), (block), (shared_bytes), (stream), (kernel) __VA_OPT__(,) \
+            __VA_ARGS__)
 #define DYNAMIC_SHARED(type, name) type *name = static_cast<type *>(simt_dynamic_shared())
 
 SIMT_INLINE SIMT_UNSEEN uint32_t pack_bf16(float low, float high)

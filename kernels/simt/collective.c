@@ -143,9 +143,52 @@ uint32_t simt_vote(int how, uint32_t mask, int predicate, int line)
     return how == SIMT_ANY ? votes != 0 : votes;
 }
 
-// The emulator cannot know who else stands here before the others have come: in a fast build
-// lanes run one after the other. Kernels that need it should pass masks themselves.
+// CUDA C++ Programming Guide, "Warp Match Functions".
+uint32_t simt_match(uint32_t mask, uint64_t value, int line, int *all)
+{
+    Thread *t = simt_worker->current;
+    uint32_t same = 0;
+    unsigned char(*brought)[DEPOSIT] = meet_lanes(VOTE, mask, &value, sizeof value, line, CALLER);
+    for (uint32_t m = t->came; m; m &= m - 1)
+        same |= memcmp(brought[__builtin_ctz(m)], &value, sizeof value) == 0 ? m & -m : 0;
+    if (all)
+        *all = same == t->came;
+    return same;
+}
+
+static uint32_t reduce(int how, uint32_t a, uint32_t b)
+{
+    switch (how) {
+    case SIMT_SUM: return a + b;
+    case SIMT_MIN: return a < b ? a : b;
+    case SIMT_MAX: return a < b ? b : a;
+    case SIMT_BITS_AND: return a & b;
+    case SIMT_BITS_OR: return a | b;
+    default: return a ^ b;
+    }
+}
+
+// CUDA C++ Programming Guide, "Warp Reduce Functions" (from sm_80 on).
+uint32_t simt_reduce(int how, uint32_t mask, uint32_t value, int line)
+{
+    Thread *t = simt_worker->current;
+    unsigned char(*brought)[DEPOSIT] = meet_lanes(VOTE, mask, &value, 4, line, CALLER);
+    for (uint32_t m = t->came & ~bit_of(t); m; m &= m - 1) {
+        uint32_t other;
+        memcpy(&other, brought[__builtin_ctz(m)], 4);
+        value = reduce(how, value, other);
+    }
+    return value;
+}
+
+// The lanes that stand here together, as at an access. In a fast build only those do that came
+// without waiting on the way; a GPU promises nothing, either (CUDA C++ Programming Guide, "Warp
+// Vote Functions"): kernels that need to know should pass masks themselves.
 uint32_t simt_activemask(void)
 {
-    return live_lanes(simt_worker->current->warp);
+    Thread *t = simt_worker->current;
+    t->pc = CALLER;
+    t->kind = LOOK;
+    thread_waits(t, AT_ACCESS);
+    return t->came;
 }

@@ -114,6 +114,8 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
     Matrix C = {c, ldc, m, n, 0};
     if (!handle)
         return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (op_a > CUBLAS_OP_C || op_b > CUBLAS_OP_C)
+        return CUBLAS_STATUS_INVALID_VALUE;
     if (!is_valid(A) || !is_valid(B) || !is_valid(C) || batch < 0 || !alpha || !beta)
         return CUBLAS_STATUS_INVALID_VALUE;
     if (!simt_stream_is_alive(handle->stream) || simt_get_error(0) >= cudaErrorIllegalAddress)

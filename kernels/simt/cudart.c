@@ -75,6 +75,7 @@ static const struct {
      "an illegal memory access was encountered"},
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout",
      "the launch timed out and was terminated"},
+    {cudaErrorAssert, "cudaErrorAssert", "device-side assert triggered"},
     {cudaErrorHardwareStackError, "cudaErrorHardwareStackError", "hardware stack error"},
     {cudaErrorMisalignedAddress, "cudaErrorMisalignedAddress", "misaligned address"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
@@ -118,8 +119,16 @@ cudaError_t cudaFree(void *p)
 // Pinned memory is memory of the host; here there is nothing to pin it for.
 cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
+    if (!p)
+        return answer(cudaErrorInvalidValue);
     *p = malloc(bytes ? bytes : 1);
     return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
+{
+    (void)flags;
+    return cudaMallocHost(p, bytes);
 }
 
 cudaError_t cudaFreeHost(void *p)
@@ -131,7 +140,7 @@ cudaError_t cudaFreeHost(void *p)
 // A pointer may be used as what `device` says it is.
 static int right_side(const void *p, size_t bytes, int device, const void *caller)
 {
-    if (device ? simt_range_is_allocated(p, bytes) : !simt_is_device(p))
+    if (device ? simt_range_is_allocated(p, bytes) : p && !simt_is_device(p))
         return 1;
     simt_refuse_call("a copy", caller, device ? "it takes this for memory of the device, all in "
                                                 "one allocation that was not freed"
@@ -204,6 +213,8 @@ cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t fro
 
 cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
+    if (!available || !total)
+        return answer(cudaErrorInvalidValue);
     *available = simt_memory_free();
     *total = simt_memory_total();
     return answer(cudaSuccess);
@@ -213,12 +224,16 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+    if (!count)
+        return answer(cudaErrorInvalidValue);
     *count = simt_devices();
     return answer(*count ? cudaSuccess : cudaErrorNoDevice);
 }
 
 cudaError_t cudaRuntimeGetVersion(int *version)
 {
+    if (!version)
+        return answer(cudaErrorInvalidValue);
     *version = CUDART_VERSION;
     return answer(cudaSuccess);
 }
@@ -235,6 +250,8 @@ cudaError_t cudaSetDevice(int device)
 
 cudaError_t cudaGetDevice(int *device)
 {
+    if (!device)
+        return answer(cudaErrorInvalidValue);
     *device = 0;
     return answer(cudaSuccess);
 }
@@ -242,13 +259,34 @@ cudaError_t cudaGetDevice(int *device)
 // A device in the likeness of an H100, apart from its memory.
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
 {
-    if (device != 0)
-        return answer(cudaErrorInvalidDevice);
+    if (!p || device != 0)
+        return answer(p ? cudaErrorInvalidDevice : cudaErrorInvalidValue);
     *p = (struct cudaDeviceProp){
         .name = "SIMT emulator", .totalGlobalMem = simt_memory_total(), .major = 9, .minor = 0,
         .sharedMemPerBlock = 48 << 10, .sharedMemPerBlockOptin = 227 << 10, .warpSize = 32,
         .maxThreadsPerBlock = 1024, .multiProcessorCount = 132, .l2CacheSize = 50 << 20,
         .maxThreadsDim = {1024, 1024, 64}, .maxGridSize = {2147483647, 65535, 65535}};
+    return answer(cudaSuccess);
+}
+
+// One number of the device, as cudaGetDeviceProperties has it.
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
+{
+    struct cudaDeviceProp p;
+    cudaError_t code = value ? cudaGetDeviceProperties(&p, device) : answer(cudaErrorInvalidValue);
+    if (code)
+        return code;
+    switch (attribute) {
+    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; break;
+    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
+    case cudaDevAttrWarpSize: *value = p.warpSize; break;
+    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
+    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
+    default: return answer(cudaErrorInvalidValue);
+    }
     return answer(cudaSuccess);
 }
 
@@ -304,6 +342,8 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
         return answer(cudaSuccess);
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > 227 << 10)
         return answer(cudaErrorInvalidValue);
+    if (!kernel)
+        return answer(cudaErrorInvalidDeviceFunction);
     simt_set_shared_limit(kernel, (size_t)value);
     return answer(cudaSuccess);
 }

@@ -213,7 +213,7 @@ void __sanitizer_cov_trace_pc(void)
     }
     if (t->path_length == PATH) { // a long way without an access: let the others catch up
         t->pc = CALLER;
-        t->kind = -1;
+        t->kind = NO_ACCESS;
         thread_waits(t, AT_ACCESS);
     }
 }

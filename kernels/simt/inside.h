@@ -24,11 +24,15 @@ enum {
 // CUDA's own codes, cudaError_t.
 enum {
     ERROR_VALUE = 1, ERROR_MEMORY = 2, ERROR_CONFIGURATION = 9, ERROR_FUNCTION = 98,
-    ERROR_HANDLE = 400, ERROR_ADDRESS = 700, ERROR_TIMEOUT = 702, ERROR_STACK = 714,
+    ERROR_HANDLE = 400, ERROR_ADDRESS = 700, ERROR_TIMEOUT = 702, ERROR_ASSERT = 710,
+    ERROR_STACK = 714,
     ERROR_MISALIGNED = 716, ERROR_LAUNCH = 719,
 };
 
 // --- threads, warps, blocks ------------------------------------------------------------------
+
+// At an access that is none: the path became too long to remember; __activemask() looks round.
+enum { LOOK = -2, NO_ACCESS = -1 };
 
 // Where a thread is. All but the first mean that it waits.
 typedef enum { RUNS, AT_ACCESS, AT_COLLECTIVE, AT_BARRIER, AT_MBARRIER, RETURNED, STATES } State;
@@ -52,14 +56,14 @@ typedef struct {
 
     // AT_ACCESS: what it wants of the memory, and the way it came since its last access.
     uintptr_t pc, address;
-    int size, kind;             // kind < 0: no access, only the path became too long
+    int size, kind;             // SIMT_LOAD_GLOBAL..., or one of the two below 0
     uintptr_t path[PATH], path_hash;
     int path_length, path_next;
     uint64_t steps;
 
     // AT_COLLECTIVE, AT_BARRIER, AT_MBARRIER: what it waits for, and since when.
     Meeting meeting;
-    uint32_t mask, came;        // who must come; who did, when it took place
+    uint32_t mask, came;        // who must come; who did, when it took place (an access, too)
     int line, barrier, barrier_threads;
     int vote;                   // what it brought to __syncthreads_count and its like
     uintptr_t wait_pc;

@@ -49,9 +49,11 @@ static void print_thread(const Thread *t)
 // A GPU's own answer is a code and no more; who does not look at it never learns of it.
 void simt_refuse_call(const char *call, const void *caller, const char *why, const void *p)
 {
-    char place[256] = "memory of the host";
+    char place[256];
     if (simt_is_device(p))
         describe_global(place, sizeof place, (uintptr_t)p);
+    else
+        snprintf(place, sizeof place, p ? "memory of the host" : "a null pointer");
     fprintf(stderr, "simt: CALL REFUSED: %s at %s: %s: %s\n", call, where((uintptr_t)caller), why,
             place);
 }

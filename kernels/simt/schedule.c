@@ -147,10 +147,10 @@ static uint32_t furthest_behind(const Warp *p)
         for (uint32_t m = p->in[AT_ACCESS]; m; m &= m - 1) {
             const Thread *t = p->lane[__builtin_ctz(m)];
             bool at_end = t->path_next == t->path_length;
-            if (at_end && t->kind < 0)
+            if (at_end && t->kind == NO_ACCESS)
                 full |= bit_of(t);
             // One instruction can copy, that is load and then store: the kind breaks the tie.
-            uintptr_t here = at_end ? t->pc * 8 + (uintptr_t)(t->kind + 2)
+            uintptr_t here = at_end ? t->pc * 8 + (uintptr_t)(t->kind - LOOK)
                                     : t->path[t->path_next] * 8;
             if (here < lowest) {
                 lowest = here;
@@ -188,8 +188,11 @@ static void serve_memory(Worker *w, Warp *p)
     uintptr_t address[LANES];
     uint32_t group = together(p);
     const Thread *first = p->lane[__builtin_ctz(group)];
-    for (uint32_t m = group; m; m &= m - 1)
-        address[__builtin_ctz(m)] = p->lane[__builtin_ctz(m)]->address;
+    for (uint32_t m = group; m; m &= m - 1) {
+        Thread *t = p->lane[__builtin_ctz(m)];
+        address[t->lane] = t->address;
+        t->came = group;
+    }
     if (first->kind >= 0) {
         account_request(w, p, first, group, address);
         w->stats.partial += group != p->all;

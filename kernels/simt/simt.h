@@ -36,6 +36,7 @@ void *simt_dynamic_shared(void) __attribute__((const));
 enum { SIMT_COUNT, SIMT_AND, SIMT_OR };                     // __syncthreads_count, _and, _or
 enum { SIMT_FROM, SIMT_UP, SIMT_DOWN, SIMT_XOR };           // __shfl_sync, _up, _down, _xor
 enum { SIMT_BALLOT, SIMT_ALL, SIMT_ANY };                   // __ballot_sync, __all, __any
+enum { SIMT_SUM, SIMT_MIN, SIMT_MAX, SIMT_BITS_AND, SIMT_BITS_OR, SIMT_BITS_XOR }; // __reduce_
 
 void simt_syncthreads(int line);
 int simt_syncthreads_reduce(int how, int predicate, int line);
@@ -44,7 +45,10 @@ void simt_syncwarp(uint32_t mask, int line);
 uint32_t simt_shuffle(int how, uint32_t mask, uint32_t value, int b, int width, int line);
 uint32_t simt_vote(int how, uint32_t mask, int predicate, int line);
 uint32_t simt_activemask(void);
+uint32_t simt_match(uint32_t mask, uint64_t value, int line, int *all); // lanes with that value
+uint32_t simt_reduce(int how, uint32_t mask, uint32_t value, int line);
 void simt_fence(void);                                      // __threadfence: see flag.c
+void simt_trap(void);                                       // ends the kernel with an error
 
 // --- for kernels: tensor cores and copies in the background ----------------------------------
 

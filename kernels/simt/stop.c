@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "inside.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,25 @@ void dump_waiting(Worker *w, int code, const char *what)
     w->stats.reports++;
     report(code, what, NULL, telling_place(w), "block (%u,%u,%u): %s:%s", w->at.x, w->at.y,
            w->at.z, hangs ? "no thread can go on" : "it was stopped while its threads were", text);
+}
+
+// __trap(), and an assertion that fails: the compiler calls __assert_fail for it, in a kernel and
+// on the host alike.
+void simt_trap(void)
+{
+    report(ERROR_LAUNCH, "TRAP", simt_worker->current, CALLER, "the kernel called __trap()");
+    thread_gives_up(simt_worker);
+}
+
+void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+{
+    if (simt_worker && simt_worker->current) {
+        report(ERROR_ASSERT, "ASSERTION", simt_worker->current, CALLER, "'%s' does not hold",
+               assertion);
+        thread_gives_up(simt_worker);
+    }
+    fprintf(stderr, "%s:%u: %s: Assertion '%s' failed.\n", file, line, function, assertion);
+    abort();
 }
 
 // --- traps -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ static struct CUstream_st streams[STREAMS];
 
 struct CUevent_st {
     struct timespec at;
-    int recorded;
+    int recorded, untimed; // cudaEventDisableTiming: it only orders
 };
 
 // NULL, and NVIDIA's two names for "the default stream", are always there.
@@ -44,6 +44,8 @@ int simt_stream_is_alive(void *stream)
 // The first name that is free.
 cudaError_t cudaStreamCreate(cudaStream_t *stream)
 {
+    if (!stream)
+        return answer(cudaErrorInvalidValue);
     for (int i = 0; i < STREAMS; i++)
         if (!streams[i].alive) {
             streams[i].alive = 1;
@@ -75,6 +77,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
                                         : answer(cudaErrorInvalidResourceHandle);
 }
 
+// Never cudaErrorNotReady: all that was asked for is done.
+cudaError_t cudaStreamQuery(cudaStream_t stream)
+{
+    return cudaStreamSynchronize(stream);
+}
+
 // The event has happened: all that was asked for before is done.
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
@@ -84,16 +92,19 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 }
 
 // An event that was never recorded has no time.
-cudaError_t cudaEventCreate(cudaEvent_t *event)
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
+    if (!event)
+        return answer(cudaErrorInvalidValue);
     *event = calloc(1, sizeof **event);
+    if (*event)
+        (*event)->untimed = (flags & cudaEventDisableTiming) != 0;
     return answer(*event ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
+cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
-    (void)flags;
-    return cudaEventCreate(event);
+    return cudaEventCreateWithFlags(event, cudaEventDefault);
 }
 
 // The host's clock will do, as the host has waited for all the work.
@@ -117,10 +128,12 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
     return cudaEventSynchronize(event);
 }
 
-// Milliseconds between two events, both of which must have been recorded.
+// Milliseconds between two events, both of which must have been recorded, and with a time.
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
-    if (!start || !end || !start->recorded || !end->recorded)
+    if (!ms)
+        return answer(cudaErrorInvalidValue);
+    if (!start || !end || !start->recorded || !end->recorded || start->untimed || end->untimed)
         return answer(cudaErrorInvalidResourceHandle);
     *ms = (float)((double)(end->at.tv_sec - start->at.tv_sec) * 1e3 +
                   (double)(end->at.tv_nsec - start->at.tv_nsec) * 1e-6);

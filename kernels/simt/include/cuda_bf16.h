@@ -12,11 +12,15 @@ struct __nv_bfloat16 {
     SIMT_UNSEEN operator float() const;
 };
 typedef __nv_bfloat16 nv_bfloat16;
+template <>
+struct simt_shuffles<__nv_bfloat16> : std::true_type {};
 
 struct alignas(4) __nv_bfloat162 {
     __nv_bfloat16 x, y;
 };
 typedef __nv_bfloat162 nv_bfloat162;
+template <>
+struct simt_shuffles<__nv_bfloat162> : std::true_type {};
 
 SIMT_INLINE SIMT_UNSEEN float __bfloat162float(__nv_bfloat16 h)
 {

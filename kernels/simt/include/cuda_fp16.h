@@ -12,11 +12,15 @@ struct __half {
     SIMT_UNSEEN operator float() const;
 };
 typedef __half half;
+template <>
+struct simt_shuffles<__half> : std::true_type {};
 
 struct alignas(4) __half2 {
     __half x, y;
 };
 typedef __half2 half2;
+template <>
+struct simt_shuffles<__half2> : std::true_type {};
 
 // A subnormal half is its mantissa times 2^-24; a normal one only needs another exponent.
 SIMT_INLINE SIMT_UNSEEN float __half2float(__half h)

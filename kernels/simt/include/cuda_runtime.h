@@ -6,8 +6,6 @@
 
 #include "cuda_runtime_api.h"
 #ifdef __cplusplus
-#include "../simt.h"
-
 #include <cmath>
 #include <cstring>
 #include <tuple>
@@ -20,12 +18,22 @@
 #define __device__
 #define __host__
 #define __constant__
-#define __shared__ static __thread // an OS thread runs one block at a time: shared.c
+// An OS thread runs one block at a time: shared.c. No code may run to begin with such an array: g++
+// needs to be told (from its version 10 on it can be), clang sees it by itself.
+#ifdef __clang__
+#define __shared__ static __thread
+#else
+#define __shared__ __constinit static __thread
+#endif
 #define __forceinline__ inline __attribute__((always_inline))
 #define __noinline__ __attribute__((noinline))
 #define __align__(n) __attribute__((aligned(n)))
 #define __launch_bounds__(...)
 #define __grid_constant__
+#define __maxnreg__(n)
+#ifndef __clang__
+#define __builtin_assume(x) ((void)0)
+#endif
 
 // The shim's own functions vanish into the kernel, so that reports name the kernel's lines.
 #define SIMT_INLINE static inline __attribute__((always_inline))
@@ -60,20 +68,35 @@ static constexpr int warpSize = 32;
 #define __shfl_up_sync(m, ...) simt_shuffle_any(SIMT_UP, __LINE__, m, __VA_ARGS__)
 #define __shfl_down_sync(m, ...) simt_shuffle_any(SIMT_DOWN, __LINE__, m, __VA_ARGS__)
 #define __shfl_xor_sync(m, ...) simt_shuffle_any(SIMT_XOR, __LINE__, m, __VA_ARGS__)
+#define __match_any_sync(m, v) simt_match_any(m, v, __LINE__)
+#define __match_all_sync(m, v, all) simt_match_all(m, v, all, __LINE__)
+#define __reduce_add_sync(m, v) simt_reduce_any(SIMT_SUM, m, v, __LINE__)
+#define __reduce_min_sync(m, v) simt_reduce_any(SIMT_MIN, m, v, __LINE__)
+#define __reduce_max_sync(m, v) simt_reduce_any(SIMT_MAX, m, v, __LINE__)
+#define __reduce_and_sync(m, v) simt_reduce(SIMT_BITS_AND, m, v, __LINE__)
+#define __reduce_or_sync(m, v) simt_reduce(SIMT_BITS_OR, m, v, __LINE__)
+#define __reduce_xor_sync(m, v) simt_reduce(SIMT_BITS_XOR, m, v, __LINE__)
 #define __threadfence() simt_fence()
+#define __threadfence_system() simt_fence()
 #define __threadfence_block() ((void)0)
+#define __nanosleep(ns) ((void)(ns))
+#define __trap() simt_trap()
 
 SIMT_INLINE constexpr unsigned simt_mask(unsigned mask = 0xffffffffu)
 {
     return mask;
 }
 
+// Numbers can be shuffled, and the 16-bit floats whose headers say so.
+template <class T>
+struct simt_shuffles : std::false_type {};
+
 // A shuffle moves 4 bytes; wider types take several, as on the GPU.
 template <class T>
 SIMT_INLINE SIMT_UNSEEN T simt_shuffle_any(int how, int line, unsigned mask, T value, int b,
                                            int width = 32)
 {
-    static_assert(std::is_arithmetic<T>::value || sizeof(T) <= 4, "shuffle: no such type");
+    static_assert(std::is_arithmetic<T>::value || simt_shuffles<T>::value, "shuffle: what type?");
     uint32_t part[(sizeof(T) + 3) / 4] = {};
     memcpy(part, &value, sizeof value);
     for (uint32_t &x : part)
@@ -82,151 +105,43 @@ SIMT_INLINE SIMT_UNSEEN T simt_shuffle_any(int how, int line, unsigned mask, T v
     return value;
 }
 
-// --- vectors ---------------------------------------------------------------------------------
-// A float4 must count as one access of 16 bytes. Compilers copy it as four floats, so where
-// accesses are counted the copy is a function of our own, which reports the one access.
+#include "simt_atomics.h"
+#include "simt_math.h"
+#include "simt_vectors.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define SIMT_COUNTED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SIMT_COUNTED 1
-#endif
-#endif
+// --- comparing and adding up over a warp -----------------------------------------------------
 
-// The constructor is constexpr so that a __shared__ array of them needs no code to begin with.
-#ifdef SIMT_COUNTED
-#define SIMT_REST_2
-#define SIMT_REST_4 , z(), w()
-#define SIMT_VECTOR(count, name, type, align, ...)                                               \
-    struct alignas(align) name {                                                                 \
-        type __VA_ARGS__;                                                                        \
-        constexpr name() : x(), y() SIMT_REST_##count {}                                         \
-        __attribute__((noinline)) SIMT_UNSEEN name(const name &o)                                \
-        {                                                                                        \
-            simt_touch(&o, sizeof o, SIMT_READ, __builtin_return_address(0));                    \
-            simt_touch(this, sizeof o, SIMT_WRITE, __builtin_return_address(0));                 \
-            __builtin_memcpy(static_cast<void *>(this), &o, sizeof o);                           \
-        }                                                                                        \
-        __attribute__((noinline)) SIMT_UNSEEN name &operator=(const name &o)                     \
-        {                                                                                        \
-            simt_touch(&o, sizeof o, SIMT_READ, __builtin_return_address(0));                    \
-            simt_touch(this, sizeof o, SIMT_WRITE, __builtin_return_address(0));                 \
-            __builtin_memcpy(static_cast<void *>(this), &o, sizeof o);                           \
-            return *this;                                                                        \
-        }                                                                                        \
-    };
-#else
-#define SIMT_VECTOR(count, name, type, align, ...)                                               \
-    struct alignas(align) name {                                                                 \
-        type __VA_ARGS__;                                                                        \
-    };
-#endif
-#define SIMT_VECTOR2(name, type, align)                                                          \
-    SIMT_VECTOR(2, name, type, align, x, y)                                                      \
-    SIMT_INLINE SIMT_UNSEEN name make_##name(type x, type y)                                     \
-    {                                                                                            \
-        name v;                                                                                  \
-        v.x = x, v.y = y;                                                                        \
-        return v;                                                                                \
-    }
-#define SIMT_VECTOR4(name, type, align)                                                          \
-    SIMT_VECTOR(4, name, type, align, x, y, z, w)                                                \
-    SIMT_INLINE SIMT_UNSEEN name make_##name(type x, type y, type z, type w)                     \
-    {                                                                                            \
-        name v;                                                                                  \
-        v.x = x, v.y = y, v.z = z, v.w = w;                                                      \
-        return v;                                                                                \
-    }
-SIMT_VECTOR2(float2, float, 8)
-SIMT_VECTOR4(float4, float, 16)
-SIMT_VECTOR2(int2, int, 8)
-SIMT_VECTOR4(int4, int, 16)
-SIMT_VECTOR2(uint2, unsigned, 8)
-SIMT_VECTOR4(uint4, unsigned, 16)
-
-// --- reading, and adding without a race ------------------------------------------------------
-
+// The lanes that bring the same bits: 4 or 8 bytes.
 template <class T>
-SIMT_INLINE T __ldg(const T *p)
+SIMT_INLINE SIMT_UNSEEN unsigned simt_match_any(unsigned mask, T value, int line)
 {
-    return *p;
+    static_assert(std::is_arithmetic<T>::value && sizeof(T) >= 4, "match: 4 or 8 bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    return simt_match(mask, bits, line, NULL);
 }
 
-// old = *p; *p = change(old), as one step: blocks run on several OS threads.
-template <class T, class F>
-SIMT_INLINE SIMT_UNSEEN T simt_atomic(T *p, F change)
-{
-    T old, next;
-    __builtin_memcpy(&old, p, sizeof old);
-    do
-        next = change(old);
-    while (!simt_exchange(p, &old, &next, sizeof old));
-    return old;
-}
-#define SIMT_ATOMIC_FUNCTION(name, change)                                                       \
-    template <class T>                                                                           \
-    __attribute__((noinline)) SIMT_UNSEEN T simt_##name(T *p, T v)                               \
-    {                                                                                            \
-        simt_touch(p, sizeof *p, SIMT_ATOMIC, __builtin_return_address(0));                      \
-        return simt_atomic(p, [v](T old) SIMT_UNSEEN -> T { return change; });                   \
-    }                                                                                            \
-    template <class T, class U>                                                                  \
-    SIMT_INLINE T name(T *p, U v)                                                                \
-    {                                                                                            \
-        return simt_##name(p, static_cast<T>(v));                                                \
-    }
-SIMT_ATOMIC_FUNCTION(atomicAdd, old + v)
-SIMT_ATOMIC_FUNCTION(atomicMax, old < v ? v : old)
-SIMT_ATOMIC_FUNCTION(atomicMin, v < old ? v : old)
-SIMT_ATOMIC_FUNCTION(atomicExch, ((void)old, v))
-
+// All of them or none, and whether it was all.
 template <class T>
-__attribute__((noinline)) SIMT_UNSEEN T atomicCAS(T *p, T expected, T v)
+SIMT_INLINE SIMT_UNSEEN unsigned simt_match_all(unsigned mask, T value, int *all, int line)
 {
-    simt_touch(p, sizeof *p, SIMT_ATOMIC, __builtin_return_address(0));
-    simt_exchange(p, &expected, &v, sizeof v);
-    return expected;
+    static_assert(std::is_arithmetic<T>::value && sizeof(T) >= 4, "match: 4 or 8 bytes");
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof value);
+    unsigned same = simt_match(mask, bits, line, all);
+    return *all ? same : 0;
 }
 
-// --- arithmetic ------------------------------------------------------------------------------
-// The C library declares some of these names without defining them: macros, behind <cmath>.
-
-#define __expf(x) expf(x)
-#define __logf(x) logf(x)
-#define __powf(x, y) powf(x, y)
-#define __sinf(x) sinf(x)
-#define __cosf(x) cosf(x)
-#define __fmaf_rn(a, b, c) fmaf(a, b, c)
-SIMT_INLINE float __fdividef(float a, float b) { return a / b; }
-SIMT_INLINE float rsqrtf(float x) { return 1.0f / sqrtf(x); }
-SIMT_INLINE float __frcp_rn(float x) { return 1.0f / x; }
-SIMT_INLINE int __popc(unsigned x) { return __builtin_popcount(x); }
-SIMT_INLINE int __ffs(int x) { return __builtin_ffs(x); }
-SIMT_INLINE int __clz(int x) { return x ? __builtin_clz(static_cast<unsigned>(x)) : 32; }
-
-template <class To, class From>
-SIMT_INLINE SIMT_UNSEEN To simt_bits(From from)
+SIMT_INLINE unsigned simt_reduce_any(int how, unsigned mask, unsigned value, int line)
 {
-    To to;
-    __builtin_memcpy(&to, &from, sizeof to);
-    return to;
+    return simt_reduce(how, mask, value, line);
 }
-SIMT_INLINE float __int_as_float(int i) { return simt_bits<float>(i); }
-SIMT_INLINE float __uint_as_float(unsigned i) { return simt_bits<float>(i); }
-SIMT_INLINE int __float_as_int(float f) { return simt_bits<int>(f); }
-SIMT_INLINE unsigned __float_as_uint(float f) { return simt_bits<unsigned>(f); }
-
-#define SIMT_MIN_MAX(type)                                                                       \
-    SIMT_INLINE type min(type a, type b) { return b < a ? b : a; }                               \
-    SIMT_INLINE type max(type a, type b) { return a < b ? b : a; }
-SIMT_MIN_MAX(int)
-SIMT_MIN_MAX(unsigned)
-SIMT_MIN_MAX(long)
-SIMT_MIN_MAX(unsigned long)
-SIMT_MIN_MAX(long long)
-SIMT_INLINE float min(float a, float b) { return fminf(a, b); }
-SIMT_INLINE float max(float a, float b) { return fmaxf(a, b); }
+SIMT_INLINE int simt_reduce_any(int how, unsigned mask, int value, int line)
+{
+    if (how == SIMT_MIN || how == SIMT_MAX) // the order of numbers with a sign
+        return (int)(simt_reduce(how, mask, (unsigned)value ^ 0x80000000u, line) ^ 0x80000000u);
+    return (int)simt_reduce(how, mask, (unsigned)value, line);
+}
 
 // --- launching -------------------------------------------------------------------------------
 
