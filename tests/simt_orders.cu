@@ -138,6 +138,53 @@ __global__ void votes(float *b)
     b[i] = odd + 100 * any + 200 * all + 400 * none;
 }
 
+// Locks and flags within a block, even within a warp: since Volta every lane gets its turn, however
+// long another one of its warp spins (CUDA C++ Programming Guide, "Independent Thread Scheduling").
+__global__ void lock_of_a_lane(int *lock, float *b)
+{
+    while (atomicCAS(lock, 0, 1) != 0)
+        ;
+    __threadfence();
+    *b = *b + 1;
+    __threadfence();
+    atomicExch(lock, 0);
+}
+
+__global__ void lane_waits_for_lane(int *ready, float *b)
+{
+    if (threadIdx.x == 0) {
+        while (atomicAdd(ready, 0) == 0)
+            ;
+        __threadfence();
+        b[0] = b[1];
+    } else if (threadIdx.x == 1) {
+        b[1] = 7;
+        __threadfence();
+        atomicExch(ready, 1);
+    }
+}
+
+// For threads of one block a fence of the block is enough.
+__global__ void warp_waits_for_warp(float *b)
+{
+    __shared__ int ready;
+    __shared__ float x;
+    if (threadIdx.x == 0)
+        ready = 0;
+    __syncthreads();
+    if (threadIdx.x == 32) {
+        x = 5;
+        __threadfence_block();
+        atomicExch(&ready, 1);
+    }
+    if (threadIdx.x < 32) {
+        while (atomicAdd(&ready, 0) == 0)
+            ;
+        __threadfence_block();
+        b[threadIdx.x] = x;
+    }
+}
+
 int main()
 {
     float *a = zeros(384), *b = zeros(128), *c = zeros(1), *partial = zeros(1024);
@@ -156,6 +203,13 @@ int main()
     silent("a ring of copies, one lane waiting and arriving for its warp", b, 6);
     LAUNCH(votes, 1, 100, 0, 0, b);
     silent("four votes of the block in a row", b, 350);
+    b = zeros(128);
+    LAUNCH(lock_of_a_lane, 2, 64, 0, 0, reinterpret_cast<int *>(b + 1), b);
+    silent("a lock for which the lanes of a warp spin", b, 128);
+    LAUNCH(lane_waits_for_lane, 1, 32, 0, 0, reinterpret_cast<int *>(b + 3), b + 4);
+    silent("a lane that waits for its neighbour", b + 4, 7);
+    LAUNCH(warp_waits_for_warp, 1, 64, 0, 0, b);
+    silent("a warp that waits for another one", b, 5);
     cudaDeviceReset();
     return failed;
 }

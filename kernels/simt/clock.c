@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLOCKS = 4096 }; // two for a thread, two for an mbarrier, one for a copy, some to spare
+enum { CLOCKS = 8192 }; // three for a thread, two for an mbarrier, one for a copy, some to spare
 
 struct Clock {
     int users;
@@ -85,7 +85,7 @@ void clock_block(Worker *w)
     Clock *nothing = clock_new(w);
     for (int i = 0; i < launch.threads; i++) {
         w->thread[i].moment = 1;
-        w->thread[i].knows = w->thread[i].fenced = NULL;
+        w->thread[i].knows = w->thread[i].fenced[DEVICE] = w->thread[i].fenced[BLOCK] = NULL;
         hold(w, &w->thread[i].knows, nothing);
     }
 }
@@ -158,10 +158,14 @@ void clock_take(Thread *t, const Clock *from)
 }
 
 // __threadfence(): what t knows and has done is now for everybody to see, once he tells (flag.c).
-void clock_fence(Thread *t)
+// __threadfence_block(): for everybody in the block.
+void clock_fence(Thread *t, Scope scope)
 {
     if (!simt_counted)
         return;
-    hold(t->worker, &t->fenced, t->knows);
-    t->fence = t->moment++;
+    for (int s = scope; s <= BLOCK; s++) {
+        hold(t->worker, &t->fenced[s], t->knows);
+        t->fence[s] = t->moment;
+    }
+    t->moment++;
 }

@@ -24,7 +24,7 @@ struct Release {
     unsigned block;
     int thread;
     uint32_t moment;            // of the atomic itself
-    uint32_t known[];           // [threads]
+    uint32_t known[];           // [2, threads]: to the device, to the block
 };
 
 static struct {
@@ -55,7 +55,13 @@ void flag_block(Worker *w)
 void simt_fence(void)
 {
     simt_worker->fences++;
-    clock_fence(simt_worker->current);
+    clock_fence(simt_worker->current, DEVICE);
+}
+
+void simt_fence_block(void)
+{
+    simt_worker->fences++;
+    clock_fence(simt_worker->current, BLOCK);
 }
 
 // The flag at an address, -1 if there is none. The lock is held.
@@ -79,12 +85,13 @@ void flag_release(Thread *t, uintptr_t a)
     Worker *w = t->worker;
     if (!simt_counted || !w->fences || (t->flag == a && t->flag_fences == w->fences))
         return; // nothing to tell, or it has been told: a loop that waits
-    Release *r = malloc(sizeof *r + (size_t)launch.threads * sizeof(uint32_t));
+    Release *r = malloc(sizeof *r + 2 * (size_t)launch.threads * sizeof(uint32_t));
     if (!r)
         abort();
-    for (int i = 0; i < launch.threads; i++) {
-        uint32_t known = i == t->index ? t->moment : clock_of(t->knows, i);
-        uint32_t own = clock_of(t->fenced, i), theirs = w->thread[i].fence;
+    for (int i = 0; i < 2 * launch.threads; i++) {
+        int s = i / launch.threads, other = i % launch.threads;
+        uint32_t known = other == t->index ? t->moment : clock_of(t->knows, other);
+        uint32_t own = clock_of(t->fenced[s], other), theirs = w->thread[other].fence[s];
         theirs = theirs < known ? theirs : known;
         r->known[i] = own > theirs ? own : theirs;
     }
@@ -129,13 +136,14 @@ void flag_learn(Thread *t, uintptr_t a)
 // Has t, or somebody it has met since, seen a flag that came after that access?
 bool flag_orders(const Thread *t, unsigned block, int thread, uint32_t moment)
 {
+    int first = (t->worker->block == block ? BLOCK : DEVICE) * launch.threads;
     for (int i = t->worker->lessons; i-- > 0;) {
         const Lesson *l = &t->worker->lesson[i];
         if (!clock_knows(t, l->thread, l->moment))
             continue;
         for (const Release *r = l->release; r; r = r->earlier)
-            if (r->block == block &&
-                (moment <= r->known[thread] || (thread == r->thread && moment == r->moment)))
+            if (r->block == block && (moment <= r->known[first + thread] ||
+                                      (thread == r->thread && moment == r->moment)))
                 return true;
     }
     return false;

@@ -105,7 +105,15 @@ void access_memory(uintptr_t a, int size, int how, uintptr_t pc)
 // atomic as one update.
 void simt_touch(const void *p, int size, int how, const void *pc)
 {
+    Worker *w = simt_worker;
     access_memory((uintptr_t)p, size, how, (uintptr_t)pc);
+    if (simt_counted || how != SIMT_ATOMIC || !w || !w->current)
+        return;
+    if (++w->current->steps % TURN == 0) { // a fast build knows no other place to let others go on
+        w->current->pc = (uintptr_t)pc;
+        w->current->kind = NO_ACCESS;
+        thread_waits(w->current, AT_ACCESS);
+    }
 }
 
 // Real atomics, for blocks run on several OS threads.

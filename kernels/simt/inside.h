@@ -18,6 +18,7 @@ enum {
     MAX_WORKERS = 16,           // OS threads
     STACK_BYTES = 128 << 10,    // of one CUDA thread
     PATH = 64,                  // basic blocks remembered between two accesses
+    TURN = 1024,                // atomics after which a warp lets others go first
     DEPOSIT = 40,               // bytes that a lane brings to a collective
 };
 
@@ -30,6 +31,9 @@ enum {
 };
 
 // --- threads, warps, blocks ------------------------------------------------------------------
+
+// Who sees what a fence has passed. A wider one does what the narrower one does, too.
+typedef enum { DEVICE, BLOCK } Scope;
 
 // At an access that is none: the path became too long to remember; __activemask() looks round.
 enum { LOOK = -2, NO_ACCESS = -1 };
@@ -75,8 +79,8 @@ typedef struct {
     uintptr_t mbarrier;         // AT_MBARRIER: which one
 
     // What it knows of others, and how far it is itself: clock.c. What it has fenced: flag.c.
-    Clock *knows, *fenced;
-    uint32_t moment, fence;
+    Clock *knows, *fenced[2];
+    uint32_t moment, fence[2];
     uintptr_t flag;
     uint64_t flag_fences;
     const Release *learned;
@@ -94,6 +98,8 @@ struct Warp {
     int index;
     uint32_t all, in[STATES];   // a bit for every lane
     unsigned char deposit[LANES][DEPOSIT]; // what they brought to the latest meeting
+    uint32_t patient;           // lanes that stand back, for they may wait for the others
+    int updates;                // atomics of this turn
     float product[16][8];       // of the latest mma, and how many lanes have yet to take theirs
     int product_left;
 };
@@ -267,7 +273,7 @@ void clock_give(Thread *t, Clock **into);
 void clock_take(Thread *t, const Clock *from);
 void clock_join(Worker *w, Clock **into, const Clock *from);
 void clock_drop(Worker *w, Clock **place);
-void clock_fence(Thread *t);
+void clock_fence(Thread *t, Scope scope);
 void flag_launch(void);
 void flag_block(Worker *w);
 void flag_release(Thread *t, uintptr_t a);

@@ -138,13 +138,13 @@ static bool meet(Worker *w, Warp *p)
 // blocks tell, as compilers keep them in the source's order: the lanes that are furthest behind
 // go first, block by block, until one of them stands before its access. A lane whose way was too
 // long to remember has no access yet: once the others have come as far, it goes on from there.
-static uint32_t furthest_behind(const Warp *p)
+static uint32_t furthest_behind(const Warp *p, uint32_t waiting)
 {
     for (;;) {
         uintptr_t lowest = UINTPTR_MAX;
         uint32_t group = 0, full = 0;
         bool arrived = false;
-        for (uint32_t m = p->in[AT_ACCESS]; m; m &= m - 1) {
+        for (uint32_t m = waiting; m; m &= m - 1) {
             const Thread *t = p->lane[__builtin_ctz(m)];
             bool at_end = t->path_next == t->path_length;
             if (at_end && t->kind == NO_ACCESS)
@@ -170,16 +170,35 @@ static uint32_t furthest_behind(const Warp *p)
 }
 
 // The lanes whose accesses are one instruction.
-static uint32_t together(const Warp *p)
+static uint32_t together(Warp *p)
 {
-    uint32_t waiting = p->in[AT_ACCESS];
+    uint32_t waiting = p->in[AT_ACCESS] & ~p->patient;
+    if (!waiting) {
+        p->patient = 0;
+        waiting = p->in[AT_ACCESS];
+    }
     const Thread *first = p->lane[__builtin_ctz(waiting)];
     for (uint32_t m = waiting; m; m &= m - 1) {
         const Thread *t = p->lane[__builtin_ctz(m)];
         if (t->pc != first->pc || t->kind != first->kind || t->path_hash != first->path_hash)
-            return furthest_behind(p);
+            return furthest_behind(p, waiting);
     }
     return waiting;
+}
+
+// A loop of atomics may wait for what another lane or another warp has yet to do, and on GPUs since
+// Volta each of these gets its turn (CUDA C++ Programming Guide, "Independent Thread Scheduling").
+// Who has made many updates in one turn stands back until the others can do no more.
+static void grow_patient(Worker *w, Warp *p, const Thread *first, uint32_t group)
+{
+    if (first->kind == SIMT_ATOMIC_GLOBAL || first->kind == SIMT_ATOMIC_SHARED)
+        p->updates++;
+    else if (!simt_counted) // simt_touch has counted
+        p->updates = TURN;
+    if (p->updates < TURN)
+        return;
+    p->patient = group;
+    w->progress++;
 }
 
 // A request of the lanes that stand together at one instruction; then they go on.
@@ -197,13 +216,15 @@ static void serve_memory(Worker *w, Warp *p)
         account_request(w, p, first, group, address);
         w->stats.partial += group != p->all;
     }
+    grow_patient(w, p, first, group);
     wake(p, group);
 }
 
-// Runs a warp until all its threads wait for the block, or have returned.
+// Runs a warp until all its threads wait for the block, or have returned, or its turn is over.
 static void run_warp(Worker *w, Warp *p)
 {
-    while (!atomic_load_explicit(&launch.stopped, memory_order_relaxed)) {
+    p->updates = 0;
+    while (p->updates < TURN && !atomic_load_explicit(&launch.stopped, memory_order_relaxed)) {
         if (p->in[RUNS])
             run_lanes(w, p);
         else if (p->in[AT_COLLECTIVE] && meet(w, p))

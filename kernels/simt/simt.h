@@ -48,6 +48,7 @@ uint32_t simt_activemask(void);
 uint32_t simt_match(uint32_t mask, uint64_t value, int line, int *all); // lanes with that value
 uint32_t simt_reduce(int how, uint32_t mask, uint32_t value, int line);
 void simt_fence(void);                                      // __threadfence: see flag.c
+void simt_fence_block(void);                                // __threadfence_block
 void simt_trap(void);                                       // ends the kernel with an error
 
 // --- for kernels: tensor cores and copies in the background ----------------------------------

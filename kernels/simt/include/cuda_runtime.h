@@ -78,7 +78,7 @@ static constexpr int warpSize = 32;
 #define __reduce_xor_sync(m, v) simt_reduce(SIMT_BITS_XOR, m, v, __LINE__)
 #define __threadfence() simt_fence()
 #define __threadfence_system() simt_fence()
-#define __threadfence_block() ((void)0)
+#define __threadfence_block() simt_fence_block()
 #define __nanosleep(ns) ((void)(ns))
 #define __trap() simt_trap()
 
