@@ -251,8 +251,8 @@ build/cuda/obj/%.o: %.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< (cuda)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda -MMD -MP -c -o $@ $<
 build/cuda/flags: FORCE # make gpu-check compiles for the GPU that is here alone
-	@command -v $(NVCC) > /dev/null || { echo '$(NVCC) is not here: it comes with the CUDA Toolkit; DEVICE=simt needs none'; exit 1; }
-	+@mkdir -p $(@D); echo '$(NVCC) $(NVCCFLAGS)' | cmp -s - $@ || echo '$(NVCC) $(NVCCFLAGS)' > $@
+	+@command -v $(NVCC) > /dev/null || { echo '$(NVCC) is not here: it comes with the CUDA Toolkit; DEVICE=simt needs none'; exit 1; }; \
+	    mkdir -p $(@D); echo '$(NVCC) $(NVCCFLAGS)' | cmp -s - $@ || echo '$(NVCC) $(NVCCFLAGS)' > $@
 build/cuda/obj/%.cu.o: %.cu build/cuda/flags Makefile
 	@mkdir -p $(@D) && $(SAY) "nvcc  $<"
 	$(Q)$(NVCC) $(NVCCFLAGS) -Ikernels/cuda -MMD -MP -c -o $@ $< > $@.log 2>&1 || { cat $@.log; exit 1; }
