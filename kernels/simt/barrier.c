@@ -6,6 +6,8 @@
 // CUDA C++ Programming Guide, "Synchronization Functions": __syncthreads() in a branch is allowed
 // only if the whole block takes it. A GPU that waits for the live threads only forgives both
 // mistakes sometimes; the next one, or the next compiler, will not.
+// `one` waits at the barrier; `other` too, in another line if anybody does. Both reports let the
+// kernel go on: here, too, the barrier opens for the live threads, and further mistakes show.
 static void check_barrier(const Worker *w, const Thread *one, const Thread *other, int live)
 {
     if (other->line != one->line)
@@ -25,9 +27,11 @@ static void check_barrier(const Worker *w, const Thread *one, const Thread *othe
 
 // Opens barrier `id` if everybody is there. Barrier 0 is __syncthreads, for all live threads;
 // the others say themselves how many they wait for.
+// PTX ISA, "bar, barrier": a block has 16 barriers, numbered 0 to 15; `bar.sync id, threads` opens
+// when that many threads have arrived, so that one part of a block can wait without the rest.
 static bool open_barrier(Worker *w, int id)
 {
-    uint32_t at[MAX_WARPS] = {0};
+    uint32_t at[MAX_WARPS] = {0}; // [warps]: lanes that wait at this one
     int count = 0, live = 0, needed = 0, votes = 0;
     const Thread *one = NULL, *other = NULL;
     for (int i = 0; i < launch.warps; i++) {
@@ -45,11 +49,13 @@ static bool open_barrier(Worker *w, int id)
             needed = t->barrier_threads;
         }
     }
+    // Threads that returned are not waited for: CUDA C++ Programming Guide, "Independent Thread
+    // Scheduling".
     if (!count || count < (needed ? needed : live))
         return false;
     if (id == 0) {
         check_barrier(w, one, other, live);
-        w->votes = votes;
+        w->votes = votes; // for __syncthreads_count, _and, _or
     }
     clock_meet(w, at);
     for (int i = 0; i < launch.warps; i++)

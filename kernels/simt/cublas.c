@@ -7,11 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Float addition is not associative, and a GPU adds in tiles, several partial sums at a time: a
+// test that compares the two needs a tolerance.
 struct cublasContext {
     cudaStream_t stream;
 };
 
 // A handle is no more than the stream on which it works.
+// A new handle works on the default stream. The suffix _v2 is in the name because cublas_v2.h
+// renames the calls, as NVIDIA's header does.
 cublasStatus_t cublasCreate_v2(cublasHandle_t *handle)
 {
     if (!handle)
@@ -26,6 +30,7 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle)
     return handle ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_INITIALIZED;
 }
 
+// Work is done at once (cudart.c): a stream matters only in that it must still exist.
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream)
 {
     if (!handle)
@@ -34,6 +39,8 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream)
     return CUBLAS_STATUS_SUCCESS;
 }
 
+// Math modes allow tensor cores to round the inputs, to TF32 for example. Here every mode is full
+// float32: the most exact answer is allowed in each of them.
 cublasStatus_t cublasSetMathMode(cublasHandle_t handle, cublasMath_t mode)
 {
     (void)mode;
@@ -53,6 +60,7 @@ const char *cublasGetStatusName(cublasStatus_t status)
     }
 }
 
+// cuBLAS has sentences here; the name is what one looks up.
 const char *cublasGetStatusString(cublasStatus_t status)
 {
     return cublasGetStatusName(status);
@@ -61,10 +69,13 @@ const char *cublasGetStatusString(cublasStatus_t status)
 // --- the product -----------------------------------------------------------------------------
 
 // A stored matrix of `rows` x `columns`, and whether the product takes it transposed.
+// cuBLAS stores matrices column by column, C row by row. The same bytes, read the other way, are
+// the transpose. So a row-major C = A B, [m, n] = [m, k] [k, n], is asked for as C^T = B^T A^T:
+// the two inputs exchanged, m and n exchanged, and no data moved.
 typedef struct {
     const float *data;
-    long ld;
-    int rows, columns;
+    long ld; // leading dimension: floats from one column to the next, >= rows
+    int rows, columns; // as stored, before any transposing
     int transposed;
 } Matrix;
 
@@ -81,6 +92,7 @@ static int is_valid(Matrix a)
 }
 
 // All of it on the device?
+// The last column ends with its last row, not with ld: padding behind it need not exist.
 static int is_there(Matrix a)
 {
     if (a.rows == 0 || a.columns == 0)
@@ -102,6 +114,11 @@ static void multiply(float alpha, Matrix a, Matrix b, int k, float beta, Matrix 
         }
 }
 
+// op(A) is [m, k], op(B) [k, n], C [m, n], all column-major; ld and stride count floats, not
+// bytes. Product i of the batch begins i strides behind the first; a stride of 0 uses one matrix
+// for all of them. alpha and beta lie in the host's memory, which is cuBLAS's default
+// (CUBLAS_POINTER_MODE_HOST). The checks stand in order: what is wrong with the call itself is
+// CUBLAS_STATUS_INVALID_VALUE, before any memory is looked at.
 cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t op_a,
                                          cublasOperation_t op_b, int m, int n, int k,
                                          const float *alpha, const float *a, int lda,
@@ -124,6 +141,8 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
         A.data = a + i * stride_a;
         B.data = b + i * stride_b;
         C.data = c + i * stride_c;
+        // A real GPU may read beyond a matrix and say nothing. With k = 0 there is no A and no B to
+        // look at: C = beta C.
         if ((k && (!is_there(A) || !is_there(B))) || !is_there(C)) {
             simt_set_error(cudaErrorIllegalAddress);
             return CUBLAS_STATUS_EXECUTION_FAILED;
@@ -133,6 +152,7 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
     return CUBLAS_STATUS_SUCCESS;
 }
 
+// One matrix is a batch of one.
 cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t op_a,
                               cublasOperation_t op_b, int m, int n, int k, const float *alpha,
                               const float *a, int lda, const float *b, int ldb, const float *beta,
@@ -145,6 +165,8 @@ cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t op_a,
 // --- bf16 ------------------------------------------------------------------------------------
 
 // A bf16 is the upper half of a float.
+// 1 bit of sign, 8 of exponent, 7 of fraction: float's range with a precision of 2 to 3 digits.
+// So widening is exact: 16 zeros behind it.
 static float widen(uint16_t half)
 {
     uint32_t bits = (uint32_t)half << 16;
@@ -161,6 +183,9 @@ static uint16_t narrow(float x)
     return x != x ? 0x7fff : (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+// bf16 in, sums in float32, bf16 out, beta 0: the one combination that is answered. A product of
+// two bf16 is exact in float32, as 8 and 8 significant bits make at most 16 of 24; what is rounded
+// is the sum, and once more the result. Anything else is refused rather than done in another type.
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
                             int m, int n, int k, const void *alpha, const void *a,
                             cudaDataType type_a, int lda, const void *b, cudaDataType type_b,

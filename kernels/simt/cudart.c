@@ -59,26 +59,26 @@ static const struct {
     cudaError_t code;
     const char *name, *text;
 } error_text[] = {
-    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaSuccess, "cudaSuccess", "no error"}, // 0: `if (code)` asks for an error
     {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
     {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
     {cudaErrorInvalidConfiguration, "cudaErrorInvalidConfiguration",
-     "invalid configuration argument"},
+     "invalid configuration argument"}, // a grid or block beyond the limits (launch.c)
     {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
-    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"}, // not 0
     {cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection",
      "invalid copy direction for memcpy"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress",
-     "an illegal memory access was encountered"},
+     "an illegal memory access was encountered"}, // 700: from here to 719 the device is lost
     {cudaErrorLaunchTimeout, "cudaErrorLaunchTimeout",
-     "the launch timed out and was terminated"},
+     "the launch timed out and was terminated"}, // also where a GPU would hang for ever
     {cudaErrorAssert, "cudaErrorAssert", "device-side assert triggered"},
     {cudaErrorHardwareStackError, "cudaErrorHardwareStackError", "hardware stack error"},
     {cudaErrorMisalignedAddress, "cudaErrorMisalignedAddress", "misaligned address"},
-    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"}, // a race
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
 };
 
@@ -94,7 +94,7 @@ static const char *error_string(cudaError_t code, int name)
 const char *cudaGetErrorString(cudaError_t code) { return error_string(code, 0); }
 const char *cudaGetErrorName(cudaError_t code) { return error_string(code, 1); }
 
-#define CALLER __builtin_return_address(0)
+#define CALLER __builtin_return_address(0) // the line of the program that made the wrong call
 
 // --- memory ----------------------------------------------------------------------------------
 
@@ -121,13 +121,13 @@ cudaError_t cudaMallocHost(void **p, size_t bytes)
 {
     if (!p)
         return answer(cudaErrorInvalidValue);
-    *p = malloc(bytes ? bytes : 1);
+    *p = malloc(bytes ? bytes : 1); // malloc(0) may return NULL, which is no error
     return answer(*p ? cudaSuccess : cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned flags)
 {
-    (void)flags;
+    (void)flags; // mapped, portable: all of it is the host's own memory
     return cudaMallocHost(p, bytes);
 }
 
@@ -155,17 +155,17 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcp
 {
     int to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     int from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-    if (kind > cudaMemcpyDefault)
+    if (kind > cudaMemcpyDefault) // the last of the five kinds
         return answer(cudaErrorInvalidMemcpyDirection);
     if (bytes == 0 || fatal)
         return answer(cudaSuccess);
-    if (kind == cudaMemcpyDefault) {
+    if (kind == cudaMemcpyDefault) { // the pointers tell, as with unified addressing
         to_device = simt_is_device(to);
         from_device = simt_is_device(from);
     }
     if (!right_side(to, bytes, to_device, caller) || !right_side(from, bytes, from_device, caller))
         return answer(cudaErrorInvalidValue);
-    memmove(to, from, bytes);
+    memmove(to, from, bytes); // memcpy must not overlap, and a program may
     return answer(cudaSuccess);
 }
 
@@ -200,7 +200,7 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t strea
 cudaError_t cudaMemcpy2D(void *to, size_t to_pitch, const void *from, size_t from_pitch,
                          size_t width, size_t height, enum cudaMemcpyKind kind)
 {
-    if (width > to_pitch || width > from_pitch)
+    if (width > to_pitch || width > from_pitch) // rows would overlap
         return answer(cudaErrorInvalidValue);
     for (size_t i = 0; i < height; i++) {
         cudaError_t code = copy((char *)to + i * to_pitch, (const char *)from + i * from_pitch,
@@ -215,7 +215,7 @@ cudaError_t cudaMemGetInfo(size_t *available, size_t *total)
 {
     if (!available || !total)
         return answer(cudaErrorInvalidValue);
-    *available = simt_memory_free();
+    *available = simt_memory_free(); // bytes, as is the total
     *total = simt_memory_total();
     return answer(cudaSuccess);
 }
@@ -234,7 +234,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 {
     if (!version)
         return answer(cudaErrorInvalidValue);
-    *version = CUDART_VERSION;
+    *version = CUDART_VERSION; // 1000 * major + 10 * minor
     return answer(cudaSuccess);
 }
 
@@ -252,7 +252,7 @@ cudaError_t cudaGetDevice(int *device)
 {
     if (!device)
         return answer(cudaErrorInvalidValue);
-    *device = 0;
+    *device = 0; // the only one
     return answer(cudaSuccess);
 }
 
@@ -264,8 +264,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     *p = (struct cudaDeviceProp){
         .name = "SIMT emulator", .totalGlobalMem = simt_memory_total(), .major = 9, .minor = 0,
         .sharedMemPerBlock = 48 << 10, .sharedMemPerBlockOptin = 227 << 10, .warpSize = 32,
-        .maxThreadsPerBlock = 1024, .multiProcessorCount = 132, .l2CacheSize = 50 << 20,
-        .maxThreadsDim = {1024, 1024, 64}, .maxGridSize = {2147483647, 65535, 65535}};
+        .maxThreadsPerBlock = 1024, .multiProcessorCount = 132, .l2CacheSize = 50 << 20, // 50 MiB
+        .maxThreadsDim = {1024, 1024, 64}, .maxGridSize = {2147483647, 65535, 65535}}; // x, y, z
     return answer(cudaSuccess);
 }
 
@@ -299,7 +299,7 @@ cudaError_t cudaDeviceSynchronize(void)
 // The only way back from an error that killed a kernel. Frees everything.
 cudaError_t cudaDeviceReset(void)
 {
-    simt_free_all();
+    simt_free_all(); // pointers into the device are wild from here on
     simt_reset_error();
     return cudaSuccess;
 }
@@ -308,18 +308,18 @@ cudaError_t cudaDeviceReset(void)
 
 enum { FUNCTIONS = 512 };
 static struct {
-    const void *kernel;
-    size_t bytes;
+    const void *kernel; // NULL: a free place
+    size_t bytes; // of dynamic shared memory
 } limit[FUNCTIONS];
 
 // A small hash table: kernel to bytes of dynamic shared memory it may ask for.
 static size_t *limit_of(const void *kernel)
 {
-    size_t i = ((size_t)kernel >> 4) % FUNCTIONS;
+    size_t i = ((size_t)kernel >> 4) % FUNCTIONS; // many begin at multiples of 16
     for (int tries = 0; tries < FUNCTIONS && limit[i].kernel && limit[i].kernel != kernel; tries++)
         i = (i + 1) % FUNCTIONS;
     if (limit[i].kernel != kernel)
-        limit[i].bytes = 48 << 10;
+        limit[i].bytes = 48 << 10; // what a kernel has without asking
     limit[i].kernel = kernel;
     return &limit[i].bytes;
 }
@@ -338,7 +338,7 @@ void simt_set_shared_limit(const void *kernel, size_t bytes)
 // compute capability 8.x and 9.0).
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value)
 {
-    if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout)
+    if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) // a hint; there is no L1 here
         return answer(cudaSuccess);
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > 227 << 10)
         return answer(cudaErrorInvalidValue);

@@ -12,15 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-Launch launch;
+Launch launch; // one kernel at a time, so that one is enough
 __thread Worker *simt_worker;
 Settings settings;
-static simt_stats last;
-static Worker *workers[MAX_WORKERS];
+static simt_stats last; // the latest launch
+static Worker *workers[MAX_WORKERS]; // made when first needed, never freed
 
 // --- settings --------------------------------------------------------------------------------
 
 // A number from the environment, or the program ends: a typing mistake must not become a default.
+// `!(value >= 0)` and not `value < 0`: strtod reads "nan", too, and that is neither.
 static double number(const char *name, double otherwise)
 {
     const char *text = getenv(name);
@@ -39,6 +40,7 @@ static void read_traced_warp(void)
     const char *text = getenv("SIMT_TRACE_WARP");
     long block = -1, warp = -1;
     char more;
+    // Nine digits fit into any long; %c must find nothing behind them.
     if (text && (text[strspn(text, "0123456789,")] ||
                  sscanf(text, "%9ld,%9ld%c", &block, &warp, &more) != 2)) {
         fprintf(stderr, "simt: SIMT_TRACE_WARP: expected BLOCK,WARP, got '%s'\n", text);
@@ -58,13 +60,13 @@ void settings_read(void)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     simt_set_threads((int)number("SIMT_THREADS", cores > 0 ? (double)cores : 1));
     settings.devices = number("SIMT_DEVICES", 1) > 0;
-    settings.memory = (size_t)number("SIMT_MEMORY", (double)ARENA);
+    settings.memory = (size_t)number("SIMT_MEMORY", (double)ARENA); // bytes, as is the cache's size
     settings.cache = (size_t)number("SIMT_CACHE", 0);
     settings.cache_keep = number("SIMT_CACHE_KEEP", 0) > 0;
     settings.sites = number("SIMT_SITES", 0) > 0;
     settings.table = number("SIMT_TABLE", 0) > 0;
-    settings.steps = (uint64_t)number("SIMT_STEPS", 2e8);
-    settings.patience = number("SIMT_SECONDS", 60);
+    settings.steps = (uint64_t)number("SIMT_STEPS", 2e8); // basic blocks
+    settings.patience = number("SIMT_SECONDS", 60); // seconds
     settings.counts = getenv("SIMT_COUNTS");
     read_traced_warp();
     atexit(tables_exit);
@@ -77,6 +79,7 @@ void simt_set_threads(int threads)
     settings.threads = threads < 1 ? 1 : threads > MAX_WORKERS ? MAX_WORKERS : threads;
 }
 
+// What a program's flags ask for, after the environment: the later word counts (simt.h).
 void simt_set_cache(size_t bytes)
 {
     settings_read();
@@ -127,6 +130,8 @@ static int refuse_launch(int code, const char *name, const char *why, double is,
 
 // Shared memory of a block: its own __shared__ arrays and what the launch asks for. 48 KiB
 // together, and up to 227 KiB for a kernel that asked with cudaFuncSetAttribute.
+// (CUDA C++ Programming Guide, "Shared Memory", for compute capability 9.x.) Without
+// the check, a kernel that forgot to ask would give good results here and not run on a GPU.
 static int check_shared(const simt_kernel *k)
 {
     size_t statics = kernel_statics(k->kernel), allowed = simt_shared_limit(k->kernel);
@@ -157,6 +162,7 @@ static int check_limits(const simt_kernel *k)
         const char *why;
         double is, limit;
     } rule[] = {
+        // As doubles: the product of three unsigned numbers may not fit into 32 bits.
         {"threads in a block", (double)b.x * b.y * b.z, MAX_THREADS},
         {"blockDim.x", b.x, 1024}, {"blockDim.y", b.y, 1024}, {"blockDim.z", b.z, 64},
         {"gridDim.x", g.x, 2147483647}, {"gridDim.y", g.y, 65535}, {"gridDim.z", g.z, 65535},
@@ -170,6 +176,8 @@ static int check_limits(const simt_kernel *k)
                 "no size may be 0\n", k->name, g.x, g.y, g.z, b.x, b.y, b.z);
         return ERROR_CONFIGURATION;
     }
+    // CUDA allows more; a block's number has 32 bits here, and `next` runs on a little beyond the
+    // last one, once for every OS thread.
     if ((double)g.x * g.y * g.z > 4e9)
         return refuse_launch(ERROR_CONFIGURATION, k->name, "blocks, here", 5e9, 4e9);
     return check_shared(k);
@@ -189,6 +197,8 @@ static void *allocate(size_t n, size_t bytes)
 
 // An OS thread's room: stacks and shared memory are addresses first, and become memory when
 // touched.
+// 1024 stacks of 128 KiB are 128 MiB of addresses; a kernel with 64 threads touches few of them.
+// A worker lives as long as the program: the next launch finds its room ready.
 static Worker *worker_new(int index)
 {
     Worker *w = allocate(1, sizeof *w);
@@ -202,6 +212,7 @@ static Worker *worker_new(int index)
 }
 
 // The lowest page of every stack is forbidden: a stack that grows into it stops (stop.c).
+// Without it, a thread's deep recursion would quietly write into its neighbour's stack.
 static void guard_stacks(Worker *w)
 {
     for (; w->guarded < launch.threads; w->guarded++)
@@ -209,6 +220,8 @@ static void guard_stacks(Worker *w)
 }
 
 // One OS thread: takes the next block that nobody has taken, until there is none.
+// Blocks are taken one at a time, not shared out before: some end early, as the blocks of a causal
+// mask do. An error that kills the kernel leaves the remaining blocks undone.
 static void *work(void *argument)
 {
     Worker *w = argument;
@@ -228,6 +241,7 @@ static void *work(void *argument)
 
 // Blocks are independent of each other, so any worker may take any block. The calling thread
 // is the first worker: a debugger sees the kernel where it was launched.
+// If the system gives fewer OS threads than asked for, those that run do all the blocks.
 static int run_blocks(void)
 {
     pthread_t thread[MAX_WORKERS];
@@ -259,7 +273,7 @@ static void prepare(const simt_kernel *k)
 {
     launch.kernel = *k;
     launch.threads = (int)(k->block.x * k->block.y * k->block.z);
-    launch.warps = (launch.threads + LANES - 1) / LANES;
+    launch.warps = (launch.threads + LANES - 1) / LANES; // the last may be partly empty
     launch.blocks = k->grid.x * k->grid.y * k->grid.z;
     launch.next = 0;
     launch.stopped = 0;
@@ -272,6 +286,8 @@ static void prepare(const simt_kernel *k)
 
 // The whole launch, before it returns: on a GPU it would only have been queued. A device that is
 // lost to an earlier error takes none.
+// The order matters: a name first, so that even a refusal says which kernel. A launch has no answer
+// in CUDA; the code waits for cudaGetLastError() (CUDA C++ Programming Guide, "Error Checking").
 int simt_launch(const simt_kernel *given, void *stream)
 {
     simt_kernel named = *given, *k = &named;

@@ -16,6 +16,10 @@ static bool may_be_a_sum(const Deed *now, const Deed *before)
            strcmp(where(now->pc), where(before->pc)) == 0;
 }
 
+// The order of the questions is from the far to the near. Nothing but the end of a kernel waits for
+// all blocks, so between blocks no barrier is proposed; a copy in the background is not a thread,
+// so that __syncthreads() does not wait for it; only for two threads of a block is a barrier the
+// answer, and within a warp the smaller one will do.
 static const char *what_is_missing(const Thread *t, const Deed *now, const Deed *before)
 {
     if (before->thread < 0)
@@ -29,6 +33,8 @@ static const char *what_is_missing(const Thread *t, const Deed *now, const Deed 
     if (before->means == BULK_COPY)
         return "wait first for the mbarrier to which the copy reports (mbarrier_try_wait; if one "
                "lane does it for its warp, a __syncwarp() must follow)";
+    // Not even within a warp is order given: since Volta lanes may advance one by one (CUDA C++
+    // Programming Guide, "Independent Thread Scheduling").
     bool own_warp = before->thread / LANES == t->warp->index;
     if (async_has_barriers(t->worker))
         return own_warp ? "a __syncwarp() or __syncthreads() is missing between them, or an "
@@ -44,6 +50,7 @@ static const char *what_is_missing(const Thread *t, const Deed *now, const Deed 
                     : "a __syncthreads() is missing between them";
 }
 
+// Who reads of a line that "writes" but only starts a copy must be told that the copy is meant.
 static const char *by(Means means)
 {
     return means == BULK_COPY ? ", by a bulk copy," : means == ASYNC_COPY ? ", by cp.async," : "";

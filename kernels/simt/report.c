@@ -14,19 +14,22 @@
 
 enum { SHOWN = 8, KNOWN = 64 }; // reports a launch that are printed, that are told apart
 
+// OS threads run blocks side by side: without the lock two reports would mix their lines.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
-    const char *what;
-    const char *place;
+    const char *what; // the sort: "RACE in shared memory"
+    const char *place; // "file.cu:12"
 } known[KNOWN];
 static int known_count;
 
+// A new launch may repeat what an earlier one was told.
 void report_begin(void)
 {
     known_count = 0;
 }
 
 // Was this sort of mistake reported for this source line?
+// A full list says "no": who has 64 mistakes needs no 65th.
 static bool is_new(const char *what, const char *place)
 {
     for (int i = 0; i < known_count; i++)
@@ -39,6 +42,8 @@ static bool is_new(const char *what, const char *place)
     return true;
 }
 
+// A thread under all its names: CUDA's indices, and the warp and lane that they come to, as x runs
+// fastest (CUDA C++ Programming Guide, "Thread Hierarchy").
 static void print_thread(const Thread *t)
 {
     const Worker *w = t->worker;
@@ -59,6 +64,8 @@ void simt_refuse_call(const char *call, const void *caller, const char *why, con
 }
 
 // The codes after which a real GPU takes no more work from this program.
+// The others, a race for example, let the kernel run on: a second mistake may be found in the same
+// run. The launch fails in the end all the same.
 static bool kills(int code)
 {
     return code == ERROR_ADDRESS || code == ERROR_MISALIGNED || code == ERROR_STACK ||
@@ -83,7 +90,7 @@ void report(int code, const char *what, const Thread *t, uintptr_t pc, const cha
         va_end(values);
         fprintf(stderr, "\n");
     }
-    int none = 0;
+    int none = 0; // only the first report finds 0 there and sets its code
     atomic_compare_exchange_strong(&launch.error, &none, code);
     if (kills(code))
         launch.stopped = 1;

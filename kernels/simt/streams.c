@@ -21,18 +21,22 @@ static cudaError_t answer(int code)
 
 // --- streams and events ----------------------------------------------------------------------
 
+// Why the order of asking is allowed: CUDA promises order within a stream, and none between streams
+// but what events say (CUDA C++ Programming Guide, "Streams"). What is done in the order of the
+// calls keeps every such promise, and some that nobody made.
 enum { STREAMS = 64 };
 struct CUstream_st {
-    int alive;
+    int alive; // a name may be given out again after cudaStreamDestroy
 };
 static struct CUstream_st streams[STREAMS];
 
 struct CUevent_st {
-    struct timespec at;
+    struct timespec at; // the host's clock
     int recorded, untimed; // cudaEventDisableTiming: it only orders
 };
 
 // NULL, and NVIDIA's two names for "the default stream", are always there.
+// The pointer is compared before it is followed: any value may come in.
 int simt_stream_is_alive(void *stream)
 {
     struct CUstream_st *s = stream;
@@ -55,6 +59,7 @@ cudaError_t cudaStreamCreate(cudaStream_t *stream)
     return answer(cudaErrorMemoryAllocation);
 }
 
+// cudaStreamNonBlocking frees a stream from waiting for the default stream; here nobody waits.
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     (void)flags;
@@ -117,6 +122,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
     return answer(cudaSuccess);
 }
 
+// An event is memory of the host's heap: unlike a stream, a destroyed one is not recognised.
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     return event ? (cudaError_t)simt_get_error(0) : answer(cudaErrorInvalidResourceHandle);
@@ -129,6 +135,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 }
 
 // Milliseconds between two events, both of which must have been recorded, and with a time.
+// That is time of the emulator on this processor, and says nothing of a GPU's.
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
 {
     if (!ms)

@@ -14,9 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// A kernel's __shared__ array becomes `static __thread` (include/), and C cannot list such arrays
+// at run time; the executable's symbol table can. A stripped program has none, and no names.
 static const ElfW(Sym) *symbol;
-static size_t symbols;
-static const char *names;
+static size_t symbols; // in the table
+static const char *names; // all names, each ended by a 0; st_name is an offset into it
 
 // Maps the executable and finds its table. The mapping stays: the names point into it.
 static void find_table(void)
@@ -33,6 +35,8 @@ static void find_table(void)
         return;
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)(const void *)image;
     const ElfW(Shdr) *section = (const ElfW(Shdr) *)(const void *)(image + header->e_shoff);
+    // SHT_SYMTAB has every symbol; .dynsym, the other table, lacks what is static. sh_link is the
+    // number of the section with the names (ELF specification, "Sections").
     for (int i = 0; i < header->e_shnum; i++)
         if (section[i].sh_type == SHT_SYMTAB) {
             symbol = (const ElfW(Sym) *)(const void *)(image + section[i].sh_offset);
@@ -42,6 +46,8 @@ static void find_table(void)
 }
 
 // Calls visit for every thread_local variable: name, offset and size.
+// The offset is from the beginning of the program's thread-local storage: each OS thread has its
+// own copy, as each block has its own shared memory (shared.c).
 void symbols_statics(void (*visit)(const char *name, size_t from, size_t bytes))
 {
     find_table();
@@ -55,6 +61,7 @@ void symbols_statics(void (*visit)(const char *name, size_t from, size_t bytes))
 char *__cxa_demangle(const char *mangled, char *out, size_t *room, int *status); // C++'s own
 
 // The mangled name of the function at this address.
+// The table has addresses as in the file; load_address() is how far the program was moved.
 static const char *symbol_of(uintptr_t address)
 {
     find_table();
@@ -66,6 +73,9 @@ static const char *symbol_of(uintptr_t address)
 }
 
 // C++ calls a kernel _Z6kernelPf and the arrays inside it _ZZ6kernelPfE4tile.
+// Bytes of a kernel's own __shared__ arrays, which a launch's limit counts, too (launch.c). The
+// names are the Itanium C++ ABI's: Z, the function's name without _Z, E, the array's name. Without
+// the E, the arrays of kernelPfi would be taken for those of kernelPf.
 size_t kernel_statics(const void *kernel)
 {
     const char *name = symbol_of((uintptr_t)kernel);
@@ -80,6 +90,8 @@ size_t kernel_statics(const void *kernel)
 }
 
 // "void ns::flash<64, 32>(float const*, int)" -> "flash<64,32>"
+// The demangler writes a return type only before templates. A blank or a colon inside <...> is
+// no end of a name: hence the depth.
 static char *shorten(const char *full)
 {
     char *out = malloc(strlen(full) + 1);
@@ -108,6 +120,7 @@ const char *kernel_name(const void *kernel, const char *text)
         const void *kernel;
         const char *name;
     } known[256];
+    // The last place is shared by all kernels from the 256th on: they are looked up again.
     int i = 0;
     while (i < 255 && known[i].kernel && known[i].kernel != kernel)
         i++;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Room for n elements. A table that cannot grow ends the program: a list with gaps would lie.
 static void *resize(void *p, size_t n, size_t bytes)
 {
     p = realloc(p, n * bytes);
@@ -21,10 +22,11 @@ static void *resize(void *p, size_t n, size_t bytes)
 
 // --- a line per launch -----------------------------------------------------------------------
 
-static FILE *csv;
+static FILE *csv; // NULL until the first line is due
 static bool csv_given; // by simt_set_counts, which closes it
 
 // The columns: for each kind of access its five numbers, then what a launch has once.
+// Every column is a sum over the launch; _bytes are bytes, the ideal is in the units left of it.
 static void csv_header(void)
 {
     static const char *const kind[] = {"load_global", "store_global", "atomic_global",
@@ -37,6 +39,7 @@ static void csv_header(void)
                  "shuffles,mmas,ldmatrices,partial,races,reports\n");
 }
 
+// Half a file would pass for a whole one, so the program ends.
 static void no_counts(void)
 {
     fprintf(stderr, "simt: SIMT_COUNTS: cannot write %s\n", settings.counts);
@@ -46,6 +49,7 @@ static void no_counts(void)
 // Written at once and flushed: a program that dies has left its lines.
 static void csv_line(const simt_stats *s)
 {
+    // In quotes: a template's name has commas, flash<64,32>.
     fprintf(csv, "\"%s\",%ux%ux%u,%ux%ux%u,%zu", s->name, s->grid.x, s->grid.y, s->grid.z,
             s->block.x, s->block.y, s->block.z, s->shared_bytes);
     for (int k = 0; k < SIMT_KINDS; k++) {
@@ -63,6 +67,7 @@ static void csv_line(const simt_stats *s)
         no_counts();
 }
 
+// A file that the caller opened and will close; NULL: no more lines. It goes before SIMT_COUNTS.
 void simt_set_counts(FILE *file)
 {
     settings_read();
@@ -76,11 +81,11 @@ void simt_set_counts(FILE *file)
 
 typedef struct {
     const char *name;
-    long launches;
+    long launches; // under this name
     simt_stats sum;
 } Row;
 
-static Row *rows;
+static Row *rows; // [row_count]
 static int row_count;
 
 static void add_count(simt_count *sum, const simt_count *c)
@@ -92,6 +97,7 @@ static void add_count(simt_count *sum, const simt_count *c)
     sum->ideal += c->ideal;
 }
 
+// Plain sums, the distinct bytes, too: a sector that two launches touch counts in both of them.
 static void add_stats(simt_stats *sum, const simt_stats *s)
 {
     for (int k = 0; k < SIMT_KINDS; k++)
@@ -119,15 +125,18 @@ static void add_row(const simt_stats *s)
         i++;
     if (i == row_count) {
         rows = resize(rows, (size_t)++row_count, sizeof *rows);
-        rows[i] = (Row){.name = s->name};
+        rows[i] = (Row){.name = s->name}; // names stay valid (symbols.c)
     }
     rows[i].launches++;
     add_stats(&rows[i].sum, s);
 }
 
+// 1: every sector (or wavefront) was needed. 8: a float from each sector of 32 bytes, the rest of
+// it unused. Nothing asked, nothing wasted: 1 as well. The kinds stand in two groups of three, so
+// that `first` names a group.
 double simt_over_ideal(const simt_stats *s, int first)
 {
-    uint64_t units = 0, ideal = 0;
+    uint64_t units = 0, ideal = 0; // loads, stores and atomics together
     for (int k = first; k < first + 3; k++) {
         units += s->count[k].units;
         ideal += s->count[k].ideal;
@@ -135,6 +144,10 @@ double simt_over_ideal(const simt_stats *s, int first)
     return ideal ? (double)units / (double)ideal : 1;
 }
 
+// requested    bytes as the kernel's source asks for them, each time it does
+// distinct     bytes of the different sectors: what a cache without end would fetch and write back
+// cached       bytes to and from DRAM behind SIMT_CACHE: a larger cache, closer to distinct
+// sectors      of global memory, wavefronts of shared memory: how often more than needed
 static void print_rows(void)
 {
     printf("%-28s %8s %14s %14s %14s %9s %11s %6s\n", "kernel", "launches", "requested",
@@ -142,6 +155,7 @@ static void print_rows(void)
     for (int i = 0; i < row_count; i++) {
         const simt_stats *s = &rows[i].sum;
         uint64_t asked = s->count[0].bytes + s->count[1].bytes + s->count[2].bytes;
+        // Without a cache a dash: 0 would read like a result.
         char cached[24] = "-";
         if (settings.cache)
             snprintf(cached, sizeof cached, "%" PRIu64, s->cache_read + s->cache_written);
@@ -156,15 +170,16 @@ static void print_rows(void)
 // --- source lines ----------------------------------------------------------------------------
 
 typedef struct {
-    const char *kernel, *place;
-    uintptr_t pc;
-    int kind;
+    const char *kernel, *place; // place: "file.cu:12", known only when it is printed
+    uintptr_t pc; // the return address of the compiler's call
+    int kind; // SIMT_LOAD_GLOBAL...
     simt_count count;
 } SourceLine;
 
-static SourceLine *lines;
+static SourceLine *lines; // [line_count]
 static int line_count;
 
+// Called at the end of each launch, once for each instruction that asked for memory.
 void tables_site(const char *kernel, uintptr_t pc, int kind, const simt_count *c)
 {
     for (int i = 0; i < line_count; i++)
@@ -183,6 +198,7 @@ static void merge_lines(void)
     int n = 0;
     for (int i = 0; i < line_count; i++)
         pc[i] = lines[i].pc;
+    // One question for all of them: where.c says what a single one costs.
     where_all(pc, line_count);
     free(pc);
     for (int i = 0; i < line_count; i++) {
@@ -200,6 +216,7 @@ static void merge_lines(void)
     line_count = n;
 }
 
+// For qsort: most units first; then by place and kind, so that two runs print the same order.
 static int costlier(const void *a, const void *b)
 {
     const SourceLine *x = a, *y = b;
@@ -209,6 +226,9 @@ static int costlier(const void *a, const void *b)
     return order ? order : x->kind - y->kind;
 }
 
+// lanes    of each request: below 32, some lanes were elsewhere or had returned
+// bytes    of each lane: 4 for a float, 16 for a float4
+// units    of all requests; ideal: how many times the units that they needed
 static void print_lines(void)
 {
     merge_lines();
@@ -229,25 +249,29 @@ static void print_lines(void)
 
 // --- one warp --------------------------------------------------------------------------------
 
-static atomic_long traced;
+static atomic_long traced; // requests printed so far, by all OS threads
 
 long simt_traced(void)
 {
     return traced;
 }
 
+// One request, in stretches of lanes whose addresses lie equally far apart. Every 4 bytes from
+// lane to lane is what coalescing wants of floats; every 128 bytes is a sector for each lane, and,
+// in shared memory, the same one of 32 banks for all. Bit i of the mask: lane i takes part.
 void trace_request(const Worker *w, const Warp *p, const Thread *first, uint32_t mask,
                    const uintptr_t *address, unsigned units, unsigned ideal)
 {
     char place[256];
     bool global = first->kind < SIMT_LOAD_SHARED;
     traced++;
+    // OS threads trace at the same time; a request's lines stay together.
     flockfile(stderr);
     fprintf(stderr, "warp %d of block %u: %s, %d bytes a lane, at %s, %s %u (ideal %u)\n",
             p->index, w->block, kind_name[first->kind], first->size, where(first->pc),
             global ? "sectors" : "wavefronts", units, ideal);
     for (int from = 0, to; from < LANES; from = to) {
-        if (!(mask >> from & 1)) {
+        if (!(mask >> from & 1)) { // this lane sits the request out
             to = from + 1;
             continue;
         }
@@ -279,7 +303,7 @@ const simt_stats *simt_sum(void)
 void simt_forget(void)
 {
     sum = (simt_stats){0};
-    row_count = line_count = 0;
+    row_count = line_count = 0; // the room is kept for what comes
 }
 
 void tables_launch(const simt_stats *s)
@@ -296,6 +320,7 @@ void tables_launch(const simt_stats *s)
     csv_line(s);
 }
 
+// A fast build would print zeros, which look like a very good kernel: a line says why not.
 void tables_exit(void)
 {
     bool wanted = settings.table || settings.sites || settings.counts || settings.trace_warp >= 0;

@@ -15,12 +15,13 @@
 enum { TABLE = 1 << 14 };
 
 static struct {
-    uintptr_t pc;
-    const char *text;
+    uintptr_t pc; // 0: a free place
+    const char *text; // "file.cu:12"; NULL while it is asked for
 } table[TABLE];
+// Over the table: OS threads report at the same time. A text never changes once it is there.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static uintptr_t base, program_from = UINTPTR_MAX, program_to;
+static uintptr_t base, program_from = UINTPTR_MAX, program_to; // addresses from <= a < to
 
 // Where the program was loaded: addresses in it are the file's, plus base. The first entry is the
 // program itself, libraries follow.
@@ -49,6 +50,7 @@ uintptr_t load_address(void)
 }
 
 // The program's own constants, such as the tables of a switch, may be read by a kernel.
+// Code that was not linked into the executable, such as a shared library's, is not in here.
 bool in_program(uintptr_t a)
 {
     load_address();
@@ -56,6 +58,8 @@ bool in_program(uintptr_t a)
 }
 
 // A hash table from addresses to texts that is never emptied.
+// Collisions take the next place. The factor is 2^64 over the golden ratio: neighbouring addresses,
+// which those of one kernel are, come to lie far apart.
 static unsigned slot_of(uintptr_t pc)
 {
     unsigned i = (unsigned)(pc * 0x9E3779B97F4A7C15u >> 40) % TABLE;
@@ -72,6 +76,7 @@ static bool is_ours(const char *path)
 }
 
 // "dir/file.cu:12 (discriminator 3)" -> "file.cu:12"
+// The discriminator tells parts of one line apart, which nobody asked.
 static const char *keep(const char *path)
 {
     const char *name = strrchr(path, '/');
@@ -123,6 +128,9 @@ static void ask(const uintptr_t *pc, int n)
 }
 
 // Looks up many addresses, with one call for those that are new.
+// An address is entered before it is asked for, so that one which comes twice is asked once. Where
+// addr2line is missing or knows nothing, the text is "pc 0x...", counted from the program's
+// beginning: the loader puts it elsewhere in every run, and the text stays the same.
 void where_all(const uintptr_t *pc, int n)
 {
     uintptr_t *unknown = malloc((size_t)(n ? n : 1) * sizeof *unknown);
