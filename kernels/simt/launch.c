@@ -178,8 +178,9 @@ static int check_limits(const simt_kernel *k)
     }
     // CUDA allows more; a block's number has 32 bits here, and `next` runs on a little beyond the
     // last one, once for every OS thread.
-    if ((double)g.x * g.y * g.z > 4e9)
-        return refuse_launch(ERROR_CONFIGURATION, k->name, "blocks, here", 5e9, 4e9);
+    double blocks = (double)g.x * g.y * g.z;
+    if (blocks > 4e9)
+        return refuse_launch(ERROR_CONFIGURATION, k->name, "blocks, here", blocks, 4e9);
     return check_shared(k);
 }
 
