@@ -125,6 +125,15 @@ static void device(void)
     EXPECT(cudaSuccess, cudaFuncSetAttribute((const void *)device, most, 227 << 10));
 }
 
+// A 2 x 2 product in bf16, C with a leading dimension that may be too small.
+static cublasStatus_t product_bf16(cublasHandle_t h, float *a, int ldc)
+{
+    float one = 1, zero = 0;
+    return cublasGemmEx(h, CUBLAS_OP_N, CUBLAS_OP_N, 2, 2, 2, &one, a, CUDA_R_16BF, 2, a + 8,
+                        CUDA_R_16BF, 2, &zero, a + 16, CUDA_R_16BF, ldc, CUBLAS_COMPUTE_32F,
+                        CUBLAS_GEMM_DEFAULT);
+}
+
 // 2 x 2 matrices; what is wrong is the leading dimension of one of them, or no matrix's.
 static void blas(float *a)
 {
@@ -153,6 +162,8 @@ static void blas(float *a)
                 cublasSgemm(h, n, n, 2, 2, 2, NULL, a, 2, b, 2, &zero, c, 2));
     EXPECT_BLAS(CUBLAS_STATUS_INVALID_VALUE,
                 cublasSgemm(h, (cublasOperation_t)9, n, 2, 2, 2, &one, a, 2, b, 2, &zero, c, 2));
+    EXPECT_BLAS(CUBLAS_STATUS_SUCCESS, product_bf16(h, a, 2));
+    EXPECT_BLAS(CUBLAS_STATUS_INVALID_VALUE, product_bf16(h, a, 1));
     EXPECT_BLAS(CUBLAS_STATUS_SUCCESS, cublasDestroy(h));
     EXPECT_BLAS(CUBLAS_STATUS_NOT_INITIALIZED, cublasDestroy(NULL));
 }

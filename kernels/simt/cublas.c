@@ -73,8 +73,8 @@ const char *cublasGetStatusString(cublasStatus_t status)
 // the transpose. So a row-major C = A B, [m, n] = [m, k] [k, n], is asked for as C^T = B^T A^T:
 // the two inputs exchanged, m and n exchanged, and no data moved.
 typedef struct {
-    const float *data;
-    long ld; // leading dimension: floats from one column to the next, >= rows
+    const void *data;
+    long ld; // leading dimension: elements from one column to the next, >= rows
     int rows, columns; // as stored, before any transposing
     int transposed;
 } Matrix;
@@ -82,7 +82,8 @@ typedef struct {
 // Element (i, j) of the matrix as the product takes it; column-major, as Fortran has it.
 static float element(Matrix a, long i, long j)
 {
-    return a.transposed ? a.data[j + i * a.ld] : a.data[i + j * a.ld];
+    const float *x = a.data;
+    return a.transposed ? x[j + i * a.ld] : x[i + j * a.ld];
 }
 
 // cuBLAS refuses a leading dimension below the number of rows, even of an empty matrix.
@@ -91,14 +92,24 @@ static int is_valid(Matrix a)
     return a.rows >= 0 && a.columns >= 0 && a.ld >= (a.rows > 1 ? a.rows : 1);
 }
 
-// All of it on the device?
+// All of it on the device? Its elements have so many bytes.
 // The last column ends with its last row, not with ld: padding behind it need not exist.
-static int is_there(Matrix a)
+static int is_there(Matrix a, size_t bytes)
 {
     if (a.rows == 0 || a.columns == 0)
         return 1;
-    long floats = (a.columns - 1) * a.ld + a.rows;
-    return simt_range_is_allocated(a.data, (size_t)floats * sizeof(float));
+    long elements = (a.columns - 1) * a.ld + a.rows;
+    return simt_range_is_allocated(a.data, (size_t)elements * bytes);
+}
+
+// A real GPU may read beyond a matrix and say nothing. With k = 0 there is no A and no B to look
+// at: C = beta C.
+static int are_there(Matrix a, Matrix b, Matrix c, int k, size_t bytes)
+{
+    if ((!k || (is_there(a, bytes) && is_there(b, bytes))) && is_there(c, bytes))
+        return 1;
+    simt_set_error(cudaErrorIllegalAddress);
+    return 0;
 }
 
 // C = alpha A B + beta C. With beta 0, C is not read: NaN that lies there does not spread, as the
@@ -141,13 +152,11 @@ cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_
         A.data = a + i * stride_a;
         B.data = b + i * stride_b;
         C.data = c + i * stride_c;
-        // A real GPU may read beyond a matrix and say nothing. With k = 0 there is no A and no B to
-        // look at: C = beta C.
-        if ((k && (!is_there(A) || !is_there(B))) || !is_there(C)) {
-            simt_set_error(cudaErrorIllegalAddress);
+        if (!are_there(A, B, C, k, sizeof(float)))
             return CUBLAS_STATUS_EXECUTION_FAILED;
-        }
+        simt_open_memory();
         multiply(*alpha, A, B, k, *beta, C, c + i * stride_c);
+        simt_close_memory();
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -200,6 +209,14 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
     if (type_a != CUDA_R_16BF || type_b != CUDA_R_16BF || type_c != CUDA_R_16BF ||
         compute != CUBLAS_COMPUTE_32F || *(const float *)beta != 0)
         return CUBLAS_STATUS_NOT_SUPPORTED;
+    int ta = op_a != CUBLAS_OP_N, tb = op_b != CUBLAS_OP_N;
+    Matrix A = {a, lda, ta ? k : m, ta ? m : k, ta}, B = {b, ldb, tb ? n : k, tb ? k : n, tb};
+    Matrix C = {c, ldc, m, n, 0};
+    if (!is_valid(A) || !is_valid(B) || !is_valid(C))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (!are_there(A, B, C, k, sizeof(uint16_t)))
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    simt_open_memory();
     for (long j = 0; j < n; j++)
         for (long i = 0; i < m; i++) {
             float sum = 0;
@@ -208,5 +225,6 @@ cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cubla
                        widen(y[op_b == CUBLAS_OP_N ? p + j * ldb : j + p * ldb]);
             z[i + j * ldc] = narrow(*(const float *)alpha * sum);
         }
+    simt_close_memory();
     return CUBLAS_STATUS_SUCCESS;
 }

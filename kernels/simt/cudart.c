@@ -165,7 +165,9 @@ static cudaError_t copy(void *to, const void *from, size_t bytes, enum cudaMemcp
     }
     if (!right_side(to, bytes, to_device, caller) || !right_side(from, bytes, from_device, caller))
         return answer(cudaErrorInvalidValue);
+    simt_open_memory();
     memmove(to, from, bytes); // memcpy must not overlap, and a program may
+    simt_close_memory();
     return answer(cudaSuccess);
 }
 
@@ -178,8 +180,10 @@ cudaError_t cudaMemset(void *p, int value, size_t bytes)
 {
     if (bytes && !right_side(p, bytes, 1, CALLER))
         return answer(cudaErrorInvalidValue);
+    simt_open_memory();
     if (bytes)
         memset(p, value, bytes);
+    simt_close_memory();
     return answer(cudaSuccess);
 }
 

@@ -303,7 +303,9 @@ int simt_launch(const simt_kernel *given, void *stream)
     }
     double start = now();
     prepare(k);
+    simt_open_memory();
     int n = run_blocks();
+    simt_close_memory();
     last = (simt_stats){.name = k->name, .grid = k->grid, .block = k->block,
                         .shared_bytes = k->shared_bytes};
     account_merge(workers, n, &last);

@@ -44,6 +44,33 @@ void *reserve(size_t bytes)
     return map(NULL, bytes);
 }
 
+// Whoever works for the device (a launch, a copy, cuBLAS) opens its memory and closes it behind
+// itself. A host that follows a pointer to it in between ends as it would with a GPU, and stop.c
+// says why. A fast build leaves it open: some microseconds for every copy are too many there.
+static void protect(int step, int protection)
+{
+    static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
+    static int inside;
+    if (!simt_counted)
+        return;
+    pthread_mutex_lock(&door);
+    int alone = step > 0 ? inside == 0 : inside == 1;
+    inside += step;
+    if (simt_arena && alone && mprotect(simt_arena, ARENA, protection) != 0)
+        perror("simt: cannot protect the device's memory");
+    pthread_mutex_unlock(&door);
+}
+
+void simt_open_memory(void)
+{
+    protect(1, PROT_READ | PROT_WRITE);
+}
+
+void simt_close_memory(void)
+{
+    protect(-1, PROT_NONE);
+}
+
 // One subtraction: below the arena the difference wraps round and is large.
 bool in_arena(uintptr_t a)
 {
@@ -61,8 +88,10 @@ size_t arena_used(void)
 void *simt_malloc(size_t bytes, const void *caller)
 {
     pthread_mutex_lock(&lock);
-    if (!simt_arena)
+    if (!simt_arena) {
         simt_arena = map(HOME, ARENA);
+        watch_begin(); // for a host that touches it
+    }
     size_t at = (used + RED_ZONE + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     size_t end = simt_memory_total();
     void *p = NULL;
@@ -75,7 +104,9 @@ void *simt_malloc(size_t bytes, const void *caller)
         }
         p = simt_arena + at;
         used = at + bytes;
+        simt_open_memory();
         memset(p, 0xff, bytes);
+        simt_close_memory();
         table[count++] = (Allocation){(uintptr_t)p, (uintptr_t)p + bytes, true, (uintptr_t)caller};
     }
     pthread_mutex_unlock(&lock);
@@ -102,10 +133,12 @@ static void discard(Allocation *block)
     block->live = false;
     // Whole pages go back to the operating system; the addresses stay forbidden.
     uintptr_t from = (block->from + 4095) & ~(uintptr_t)4095, to = block->to & ~(uintptr_t)4095;
+    simt_open_memory();
     if (from < to)
         madvise((void *)from, to - from, MADV_DONTNEED);
     else
         memset((void *)block->from, 0xff, block->to - block->from);
+    simt_close_memory();
 }
 
 // -1: no allocation begins here, or it was freed before.

@@ -159,6 +159,10 @@ double simt_over_ideal(const simt_stats *s, int first);
 
 // --- device memory, for the emulated runtime -------------------------------------------------
 
+// The host cannot read or write it, as it could not a GPU's: only between these two, which nest.
+void simt_open_memory(void);
+void simt_close_memory(void);
+
 void *simt_malloc(size_t bytes, const void *caller);
 int simt_free(void *p);                        // 0, or -1 for what is no allocation
 int simt_is_device(const void *p);

@@ -8,6 +8,7 @@
 #include "inside.h"
 
 #include <assert.h>
+#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -135,6 +136,28 @@ static uintptr_t interrupted_at(void *context)
 #endif
 }
 
+// The line of the host's own code that was interrupted; it may have been on its way in the C
+// library, in memcpy for one.
+static uintptr_t host_line(uintptr_t pc)
+{
+    void *frame[32];
+    int n = in_program(pc) ? 0 : backtrace(frame, 32), i = 0;
+    while (i < n && (uintptr_t)frame[i] + 1 != pc)
+        i++;
+    while (i < n && !in_program((uintptr_t)frame[i]))
+        i++;
+    return i < n ? (uintptr_t)frame[i] : pc;
+}
+
+// A host that follows a pointer which cudaMalloc gave: the commonest mistake of all.
+static void tell_host(uintptr_t a, uintptr_t pc)
+{
+    char place[256];
+    describe_global(place, sizeof place, a);
+    fprintf(stderr, "simt: HOST TOUCHES DEVICE MEMORY at %s: %s: only kernels reach it, and copies "
+            "(cudaMemcpy)\n", where(host_line(pc)), place);
+}
+
 // SIGSEGV, on the worker's spare stack. Fast builds find null pointers and full stacks this way
 // only. After the report the thread is left where it is, and the scheduler goes on.
 static void on_trap(int number, siginfo_t *info, void *context)
@@ -142,6 +165,8 @@ static void on_trap(int number, siginfo_t *info, void *context)
     Worker *w = simt_worker;
     uintptr_t a = (uintptr_t)info->si_addr, pc = interrupted_at(context);
     if (!w || !w->current) { // not a kernel's fault: die as any program would
+        if (in_arena(a))
+            tell_host(a, pc);
         signal(number, SIG_DFL);
         return;
     }
