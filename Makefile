@@ -21,8 +21,8 @@ SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 
 # DEVICE=counted: every access counted; DEVICE=cuda: on a GPU. Other goals do not look at it.
 ifneq ($(filter run run-% verify verify-%,$(MAKECMDGOALS)),)
-ifneq ($(filter-out cpu simt counted cuda,$(DEVICE))$(word 2,$(DEVICE)),)
-$(error DEVICE=$(DEVICE): expected cpu, simt, counted or cuda)
+ifneq ($(filter-out cpu fast simt counted cuda,$(DEVICE))$(word 2,$(DEVICE)),)
+$(error DEVICE=$(DEVICE): expected cpu, fast, simt, counted or cuda)
 endif
 endif
 all: $(CHAPTERS:%=build/cpu/%)          ## build every chapter
@@ -85,6 +85,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace counts lines doctor setup clean help test
+.PHONY: fast
 .PHONY: sweep mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))
@@ -156,6 +157,45 @@ $(eval $(call variant,gcc-O3,gcc,-O3,build/gcc-O3/tests))
 $(eval $(call variant,clang-O0,clang,-O0,build/clang-O0/tests))
 $(eval $(call variant,clang-O3,clang,-O3,build/clang-O3/tests))
 $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
+
+# --- fast on the CPU -------------------------------------------------------------------------------
+
+# build/fast/NN_name is the chapter's own main.c with kernels/cpu in the place of attention.c. The
+# kernels are compiled once for each instruction set, and one is chosen at run time: dispatch.c.
+MACHINE := $(shell uname -m)
+ISAS    := $(if $(filter x86_64,$(MACHINE)),avx512 avx2) base scalar
+LANES_avx512 := 16
+LANES_avx2   := 8
+LANES_base   := 4
+LANES_scalar := 1
+ARCH_avx2    := -mavx2 -mfma -mbmi -mbmi2
+ARCH_avx512  := $(ARCH_avx2) -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
+# They may add in any order and fuse a product with a sum: the bound of docs/TESTING.md holds them.
+FAST         := -O3 -ffp-contract=fast
+CPU_STEPS    := $(wildcard kernels/cpu/prefill_*.c kernels/cpu/decode_*.c) kernels/cpu/isa.c
+CPU_SHARED   := $(addprefix kernels/cpu/,dispatch.c host.c pass.c threads.c workspace.c)
+CPU_HOSTS    := $(patsubst kernels/cpu/%.c,%,$(wildcard kernels/cpu/[0-9]*.c))
+# $(1) the folder, $(2) the variant whose other objects it takes, $(3) compiler, $(4) more flags
+define fast
+$(foreach i,$(ISAS),
+build/$(1)/obj/$(i)/%.o: %.c build/$(2)/flags Makefile
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(i))"
+	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(FAST) $(4) $(ARCH_$(i)) -DISA=$(i) -DLANES=$(LANES_$(i)) -MMD -MP -c -o $$@ $$<)
+build/$(1)/obj/kernels/cpu/dispatch.o: kernels/cpu/dispatch.c build/$(2)/flags Makefile
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(ISAS))"
+	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) '-DCOMPILED=$(foreach i,$(ISAS),SET($(i)))' -MMD -MP -c -o $$@ $$<
+build/$(1)/cpu.a: $(foreach i,$(ISAS),$(CPU_STEPS:%.c=build/$(1)/obj/$(i)/%.o)) \
+    build/$(1)/obj/kernels/cpu/dispatch.o \
+    $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/dispatch.c,$(CPU_SHARED)))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(foreach c,$(CPU_HOSTS),
+build/$(1)/$(c): $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(c)/*.c)) \
+    kernels/cpu/$(c).c kernels/cpu/backend.c $(filter-out common/backend.c,$(COMMON))) build/$(1)/cpu.a
+	@$$(SAY) "link  $$@"
+	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread)
+endef
+$(eval $(call fast,fast,cpu,$(CC),))
+fast: $(CPU_HOSTS:%=build/fast/%)       ## the chapters by fast CPU kernels: DEVICE=fast
 
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
 
@@ -297,4 +337,4 @@ gpu-check:                              ## all that a GPU can tell about the ker
 
 sanitized-tests: build/sanitized/tests/property build/sanitized/tests/model_pages
 
--include $(wildcard build/*/obj/*/*.d build/*/obj/*/*/*.d)
+-include $(wildcard build/*/obj/*/*.d build/*/obj/*/*/*.d build/*/obj/*/*/*/*.d)

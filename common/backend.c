@@ -11,6 +11,7 @@ static const struct {
 } elsewhere[] = {
     {"--kernel", "simt"},    {"--trace-warp", "counted"},  {"--sites", "counted"},
     {"--counts", "counted"}, {"--cache-bytes", "counted"},
+    {"--isa", "fast"},       {"--threads", "fast"},        {"--kv-dtype", "fast"},
 };
 
 const Flag *backend_flags(void)
@@ -23,6 +24,9 @@ const Flag *backend_flags(void)
         {"--sites", FLAG_SWITCH, &on, 0, NULL, NULL},
         {"--counts", FLAG_TEXT, &text, 0, "F.csv", NULL},
         {"--cache-bytes", FLAG_TEXT, &text, 0, "BYTES", NULL},
+        {"--isa", FLAG_TEXT, &text, 0, "NAME", NULL},
+        {"--threads", FLAG_TEXT, &text, 0, "T", NULL},
+        {"--kv-dtype", FLAG_TEXT, &text, 0, "TYPE", NULL},
         {0},
     };
     return flags;

@@ -94,6 +94,13 @@ static void check_guard(const float *at, const char *where)
               "a tensor was overrun: float %d %s was written", i, where);
 }
 
+void tensor_hold(long bytes)
+{
+    live_bytes += bytes;
+    if (live_bytes > peak_bytes)
+        peak_bytes = live_bytes;
+}
+
 Tensor tensor_new(int axes, const long *shape)
 {
     Tensor t = {.axes = axes};
@@ -119,9 +126,7 @@ Tensor tensor_new(int axes, const long *shape)
     fill_guard(block + GUARD + n);
     t.block = block;
     t.data = block + GUARD;
-    live_bytes += n * (long)sizeof(float);
-    if (live_bytes > peak_bytes)
-        peak_bytes = live_bytes;
+    tensor_hold(n * (long)sizeof(float));
     for (long i = 0; i < n; i++)
         t.data[i] = NAN;
     return t;
@@ -132,7 +137,7 @@ void tensor_free(Tensor *t)
     CHECK(t->block, "only the owner of a block may free it");
     check_guard(t->block, "before its first element");
     check_guard(t->block + GUARD + tensor_count(*t), "after its last element");
-    live_bytes -= tensor_count(*t) * (long)sizeof(float);
+    tensor_hold(-tensor_count(*t) * (long)sizeof(float));
     free(t->block);
     *t = (Tensor){0};
 }

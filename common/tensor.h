@@ -58,6 +58,10 @@ long tensor_live_bytes(void);
 long tensor_peak_bytes(void);
 void tensor_reset_peak(void);   // peak = live: what follows is measured from here
 
+// Memory that is no tensor's, as long as it is in use: bytes to be counted with theirs, or, less
+// than 0, no longer.
+void tensor_hold(long bytes);
+
 // Refuses (EXIT_MEMORY, with the estimate) when `bytes` more would not fit in this
 // machine's memory: called before anything large is allocated.
 void memory_require(double bytes, const char *what);
