@@ -125,7 +125,7 @@ $(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c $(CASES) $(BES
     $(patsubst %.c,build/$(1)/obj/%.o,tests/comparer.c $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
-$(foreach t,compare oracle make_arrays expect fragments model_pages real onnx $(UNITS),
+$(foreach t,compare oracle make_arrays expect fragments model_pages real onnx $(filter-out unit_vector,$(UNITS)),
 $(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) $(LIBS))
@@ -195,6 +195,16 @@ build/$(1)/$(c): $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/attention.c,$(
 	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread)
 endef
 $(eval $(call fast,fast,cpu,$(CC),))
+build/tests/unit_vector: $(patsubst %.c,build/cpu/obj/%.o,tests/unit_vector.c $(COMMON)) build/fast/cpu.a
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS) -lpthread
+build/fast/obj/book/%.o: kernels/cpu/%.c build/cpu/flags Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
+build/tests/fast: $(patsubst %.c,build/cpu/obj/%.o,tests/fast.c tests/kernels_case.c tests/hold.c tests/naive_bf16.c \
+    $(CASES) $(CACHE) $(PAGES) $(COMMON)) $(CPU_HOSTS:%=build/fast/obj/book/%.o) build/fast/cpu.a
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)$(CC) -o $@ $^ $(LIBS) -lpthread
 fast: $(CPU_HOSTS:%=build/fast/%)       ## the chapters by fast CPU kernels: DEVICE=fast
 
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
@@ -261,7 +271,7 @@ cpu: all
 build/simt/obj/book/%.o: kernels/cuda/%.c build/simt/flags Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(SIMT_HEAD) $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
-build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) tests/naive_bf16.c $(CASES) \
+build/tests/kernels: $(patsubst %.c,build/simt/obj/%.o,$(wildcard tests/kernels*.c) tests/hold.c tests/naive_bf16.c $(CASES) \
     $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(SIMT) $(COMMON)) \
     $(KERNELS:%=build/simt/obj/book/%.o) \
     $(patsubst %,build/simt/obj/%.o,$(wildcard kernels/cuda/*.cu))
@@ -326,7 +336,7 @@ build/cuda/tests/gpu_fragments: build/cuda/obj/tests/gpu_fragments.cu.o
 build/cuda/obj/book/%.o: kernels/cuda/%.c Makefile
 	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*) (cuda)"
 	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -isystem $(CUDA)/include -Ikernels/cuda $(foreach n,attention device_kernels,-D$n=$n_$(call number,$*)) -MMD -MP -c -o $@ $<
-build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/kernels*.c) tests/naive_bf16.c $(CASES) \
+build/cuda/tests/kernels: $(patsubst %.c,build/cuda/obj/%.o,$(wildcard tests/kernels*.c) tests/hold.c tests/naive_bf16.c $(CASES) \
     $(BESIDE) $(addprefix kernels/cuda/,device.c $(HOST_07)) $(COMMON)) \
     $(KERNELS:%=build/cuda/obj/book/%.o) $(patsubst %,build/cuda/obj/%.o,$(wildcard kernels/cuda/*.cu))
 build/cuda/tests/%:

@@ -36,13 +36,15 @@ typedef struct {
 } Subject;
 
 // What kind of case: any; one for bf16 alone, with a value that is finite in float32 and not in
-// bf16; or a few tokens that come one by one after many others.
-typedef enum { ANY, OVERFLOW, DECODE } Kind;
+// bf16; a few tokens that come one by one after many others; or so many queries and keys that they
+// fill several of the CPU kernels' blocks.
+typedef enum { ANY, OVERFLOW, DECODE, LONG } Kind;
 
 // And how many multiplications it may take, about.
 typedef struct {
     Kind kind;
     long work;
+    bool float32; // the answer in bf16 is not asked for
 } Wish;
 
 // Makes mask.npy in the current folder, where the mask has an array.

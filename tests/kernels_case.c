@@ -41,6 +41,23 @@ static void draw_sizes(Random *r, Case *c, long work)
         *empty[random_below(r, 3)] = 0;
 }
 
+// Sizes around 256 keys and 384 rows, of few heads.
+static void draw_long(Random *r, Case *c, long work)
+{
+    static const long many[] = {1, 6, 95, 250, 255, 256, 257, 300, 383, 385, 511, 513, 700};
+    static const long wide[] = {8, 16, 24, 40, 64, 80, 128};
+    do {
+        c->B = 1 + random_below(r, 2);
+        c->G = 1 + random_below(r, 2);
+        c->H = c->G * (1 + random_below(r, 3));
+        c->N = draw_from(r, many, sizeof many);
+        c->M = coin(r, 2) ? c->N : draw_from(r, many, sizeof many);
+        c->P = coin(r, 3) ? draw_from(r, many, sizeof many) : 0;
+        c->D = draw_from(r, wide, sizeof wide);
+        c->Dv = coin(r, 2) ? c->D : draw_from(r, wide, sizeof wide);
+    } while (work_of(c) > work);
+}
+
 // A few tokens after so many others that those fill several tiles and parts.
 static void draw_decode(Random *r, Case *c, long work)
 {
@@ -253,6 +270,8 @@ void subject_make(Subject *s, uint64_t seed, Wish wish)
     snprintf(s->text, sizeof s->text, "seed %llu, not yet drawn", (unsigned long long)seed);
     if (wish.kind == DECODE)
         draw_decode(&s->random, c, wish.work);
+    else if (wish.kind == LONG)
+        draw_long(&s->random, c, wish.work);
     else
         draw_sizes(&s->random, c, wish.work);
     s->keys = c->P + c->M;
@@ -273,7 +292,8 @@ void subject_make(Subject *s, uint64_t seed, Wish wish)
     describe(s);
     s->masked = answer_new(c->q.data, s->k, s->v, s->sizes, c->scale, &mask);
     s->unmasked = answer_new(c->q.data, s->k, s->v, s->sizes, c->scale, &ORACLE_SEES_ALL);
-    s->halves = halves_new(s, &mask);
+    if (!wish.float32)
+        s->halves = halves_new(s, &mask);
     oracle_mask_free(&mask);
 }
 
@@ -284,6 +304,7 @@ void subject_free(Subject *s)
         tensor_free(owned[i]);
     answer_free(&s->masked);
     answer_free(&s->unmasked);
-    halves_free(&s->halves);
+    if (s->halves.spread)
+        halves_free(&s->halves);
     CHECK(tensor_live_bytes() == 0, "%ld bytes of tensors were not freed", tensor_live_bytes());
 }

@@ -1,5 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "kernels.h"
+#include "hold.h"
 #include "naive_bf16.h"
 
 #include "../common/trace.h"
@@ -171,49 +172,6 @@ static Result pass_by_pass(int chapter, const Case *c, long *surplus)
 
 // --- holding a kernel against the answer -----------------------------------------------------
 
-// Equal values pass first (-inf equals -inf), and NaN where NaN must be; what is left is negated,
-// so that any other NaN fails.
-static bool beyond(double x, double ref, double bound)
-{
-    return x != ref && !(isnan(x) && isnan(ref)) && !(fabs(x - ref) <= bound);
-}
-
-// Returns how many numbers are out of bound, and says which was the first. spread: what rounded
-// weights add to the bound, BF16_UNIT of it; NULL: nothing.
-static long count_wrong(const char *what, Tensor got, const double *ref, double bound,
-                        const double *spread)
-{
-    long wrong = 0;
-    for (long i = 0; i < tensor_count(got); i++) {
-        double most = spread && isfinite(spread[i]) ? bound + BF16_UNIT * spread[i] : bound;
-        if (beyond((double)got.data[i], ref[i], most) && wrong++ == 0)
-            printf("  %s %ld is %.9g, the oracle has %.9g, bound %.3g\n", what, i,
-                   (double)got.data[i], ref[i], most);
-    }
-    return wrong;
-}
-
-// A row without a visible score is exactly 0, not nearly.
-static long count_undead(Tensor out, const double *lse)
-{
-    long wrong = 0, Dv = out.shape[out.axes - 1];
-    for (long i = 0; i < tensor_count(out); i++)
-        if (lse[i / Dv] == -INFINITY && out.data[i] != 0.0f && wrong++ == 0)
-            printf("  output %ld of a dead row is %.9g\n", i, (double)out.data[i]);
-    return wrong;
-}
-
-// Two runs of one kernel: how many numbers are not the same?
-static long count_other(const char *what, Tensor got, Tensor other)
-{
-    long wrong = 0;
-    for (long i = 0; i < tensor_count(got); i++)
-        if (beyond((double)got.data[i], (double)other.data[i], 0) && wrong++ == 0)
-            printf("  %s %ld is %.9g pass by pass, %.9g in one\n", what, i, (double)got.data[i],
-                   (double)other.data[i]);
-    return wrong;
-}
-
 // A kernel in bf16 answers the rounded case.
 static long hold_against_oracle(const Way *w, const Subject *s, Result r)
 {
@@ -302,7 +260,8 @@ static long try_passes(const Way *w, const Subject *s)
     }
     if (keeps_bits(w, s)) {
         Result one = in_one(w, s);
-        wrong += count_other("output", r.out, one.out) + count_other("lse", r.lse, one.lse);
+        wrong += count_other("output", r.out, one.out, "pass by pass", "in one") +
+                 count_other("lse", r.lse, one.lse, "pass by pass", "in one");
         result_free(&one);
     }
     wrong += hold_against_oracle(w, s, r);

@@ -97,6 +97,14 @@ text() {
 # Sanitizers, valgrind, both compilers, each program built alone by its own first comment.
 builds() { closing=builds; one builds.sh sh tests/builds.sh; }
 
+# The fast CPU kernels: the ladder again, random shapes by every step on every instruction set that
+# this processor has, others' cases.
+fast() {
+    build fast build/tests/fast
+    closing=ladder DEVICE=fast one ladder sh tests/ladder.sh | sed -E 's/^(ok|not ok) +/\1 - fast /'
+    closing=fast one fast build/tests/fast 250 1
+}
+
 # The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong
 # kernels that must be reported.
 kernels() {
@@ -163,7 +171,7 @@ run_part() {
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays kernels builds mutants mutants_kernels}
+parts=${*:-units ladder model property cli real onnx text arrays fast kernels builds mutants mutants_kernels}
 for part in $parts; do
     run_part "$part"
 done

@@ -7,7 +7,8 @@
 void attention(Tensor out, Tensor lse, Tensor q, Tensor k, Tensor v, float scale,
                const Mask *mask, Trace *trace)
 {
-    Mask all = *mask; // of one head; the kernels want [B, H, N, M]
+    Mask all = *mask; // of one head, its length known; the kernels want [B, H, N, M]
+    all.lengths = NULL;
     if (all.bias.data)
         all.bias = tensor_lift(tensor_lift(all.bias));
     host_pass((Pass){.q = tensor_lift(tensor_lift(q)), .out = tensor_lift(tensor_lift(out)),

@@ -51,6 +51,8 @@ static PassKernel *choose(const Pass *p)
 {
     const char *name = host_choice.kernel;
     const Isa *isa = isa_best();
+    if (host_choice.always)
+        return host_choice.always;
     int prefill = name ? place_of(prefill_names, name) : PREFILL_STEPS - 1;
     int decode = name ? place_of(decode_names, name) : DECODE_STEPS - 1;
     if (decode >= 0 && (p->N == 1 || prefill < 0)) {

@@ -10,6 +10,7 @@
 typedef struct {
     const char *kernel;
     Kept kept;
+    PassKernel *always; // for tests: this one for every pass; or NULL
 } HostChoice;
 
 extern HostChoice host_choice;

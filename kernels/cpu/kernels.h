@@ -4,8 +4,8 @@
 //     const Isa *isa = isa_best();
 //     isa->prefill[PREFILL_THREADS](&pass);   // writes pass.out and pass.lse
 
-#ifndef KERNELS_H
-#define KERNELS_H
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
 
 #include "pass.h"
 

@@ -27,6 +27,8 @@ Seen mask_seen(const Mask *m, long i)
     long prefix_end = m->prefix > p + 1 ? m->prefix : p + 1;
     if (m->prefix >= 0 && s.to > prefix_end)
         s.to = prefix_end;
+    if (s.from > m->keys) // a window that lies behind the last key
+        s.from = m->keys;
     return s.from < s.to ? s : (Seen){s.from, s.from};
 }
 

@@ -59,7 +59,8 @@ Rows pass_pages(Tensor memory, const BlockTable *tables);
 // --- which keys a query sees ---------------------------------------------------------------------
 
 // Every rule of a Mask but its array leaves each query one run of keys, from <= j < to; later
-// queries see no earlier ones. m is one head's (mask_head).
+// queries see no earlier ones. m is one head's (mask_head). A run of none lies between 0 and the
+// number of keys, like any other.
 typedef struct {
     long from, to;
 } Seen;

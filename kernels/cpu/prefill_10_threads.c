@@ -341,7 +341,8 @@ static bool are_finite(const Item *it)
     return vec_total(sum) == 0.0f;
 }
 
-// Which keys of the block the strip sees, and whether all of its rows see all of them.
+// Which keys of the block the strip sees, and whether all of its rows see all that is computed:
+// from the panel in which the first key lies to the end of the last one's vector.
 static Strip find_strip(const Item *it, long row, int half)
 {
     long n = within(it->rows - row, 0, STRIP), group = it->job->group;
@@ -352,7 +353,7 @@ static Strip find_strip(const Item *it, long row, int half)
     st.seen.to = within(last.to - it->j0, st.seen.from, it->seen.to);
     st.waits = st.seen.from < st.seen.to;
     st.hides = it->job->pass->mask->bias.data ||
-               last.from > it->j0 + st.seen.from / LANES * LANES ||
+               last.from > it->j0 + st.seen.from / PANEL_KEYS * PANEL_KEYS ||
                first.to < it->j0 + rounded(st.seen.to, LANES);
     return st;
 }
