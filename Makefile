@@ -157,6 +157,7 @@ $(eval $(call variant,gcc-O3,gcc,-O3,build/gcc-O3/tests))
 $(eval $(call variant,clang-O0,clang,-O0,build/clang-O0/tests))
 $(eval $(call variant,clang-O3,clang,-O3,build/clang-O3/tests))
 $(eval $(call variant,sanitized,gcc,$(SANITIZE),build/sanitized/tests))
+$(eval $(call variant,tsan,gcc,-O1 -fsanitize=thread,build/tsan/tests))
 
 # --- fast on the CPU -------------------------------------------------------------------------------
 
@@ -175,7 +176,8 @@ FAST         := -O3 -ffp-contract=fast
 CPU_STEPS    := $(wildcard kernels/cpu/prefill_*.c kernels/cpu/decode_*.c) kernels/cpu/isa.c
 CPU_SHARED   := $(addprefix kernels/cpu/,dispatch.c host.c pass.c threads.c workspace.c)
 CPU_HOSTS    := $(patsubst kernels/cpu/%.c,%,$(wildcard kernels/cpu/[0-9]*.c))
-# $(1) the folder, $(2) the variant whose other objects it takes, $(3) compiler, $(4) more flags
+# $(1) the folder, $(2) the variant whose other objects it takes, $(3) the compiler, $(4) more flags,
+# $(5) where its test goes
 define fast
 $(foreach i,$(ISAS),
 build/$(1)/obj/$(i)/%.o: %.c build/$(2)/flags Makefile
@@ -192,19 +194,23 @@ $(foreach c,$(CPU_HOSTS),
 build/$(1)/$(c): $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(c)/*.c)) \
     kernels/cpu/$(c).c kernels/cpu/backend.c $(filter-out common/backend.c,$(COMMON))) build/$(1)/cpu.a
 	@$$(SAY) "link  $$@"
-	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread)
+	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread
+build/$(1)/obj/book/$(call number,$(c)).o: kernels/cpu/$(c).c build/$(2)/flags Makefile
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< as attention_$(call number,$(c))"
+	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) -Dattention=attention_$(call number,$(c)) -MMD -MP -c -o $$@ $$<)
+$(5)/fast: $(patsubst %.c,build/$(2)/obj/%.o,tests/fast.c tests/kernels_case.c tests/hold.c tests/naive_bf16.c \
+    $(CASES) $(CACHE) $(PAGES) $(COMMON)) $(foreach c,$(CPU_HOSTS),build/$(1)/obj/book/$(call number,$(c)).o) \
+    build/$(1)/cpu.a
+	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
+	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread
 endef
-$(eval $(call fast,fast,cpu,$(CC),))
+$(eval $(call fast,fast,cpu,$(CC),,build/tests))
+$(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests))
+$(eval $(call fast,fast-tsan,tsan,gcc,-O1 -fsanitize=thread,build/fast-tsan/tests))
+$(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests))
 build/tests/unit_vector: $(patsubst %.c,build/cpu/obj/%.o,tests/unit_vector.c $(COMMON)) build/fast/cpu.a
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS) -lpthread
-build/fast/obj/book/%.o: kernels/cpu/%.c build/cpu/flags Makefile
-	@mkdir -p $(@D) && $(SAY) "cc    $< as attention_$(call number,$*)"
-	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) -Dattention=attention_$(call number,$*) -MMD -MP -c -o $@ $<
-build/tests/fast: $(patsubst %.c,build/cpu/obj/%.o,tests/fast.c tests/kernels_case.c tests/hold.c tests/naive_bf16.c \
-    $(CASES) $(CACHE) $(PAGES) $(COMMON)) $(CPU_HOSTS:%=build/fast/obj/book/%.o) build/fast/cpu.a
-	@mkdir -p $(@D) && $(SAY) "link  $@"
-	$(Q)$(CC) -o $@ $^ $(LIBS) -lpthread
 fast: $(CPU_HOSTS:%=build/fast/%)       ## the chapters by fast CPU kernels: DEVICE=fast
 
 # --- the CUDA kernels without a GPU --------------------------------------------------------------

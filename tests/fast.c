@@ -140,7 +140,8 @@ static void try_threads(const FastWay *w, const Subject *s)
         long wrong = count_other("output", r.out, one.out, "on several threads", "on one") +
                      count_other("lse", r.lse, one.lse, "on several threads", "on one");
         if (wrong > 0)
-            printf("  %s, %d threads, chapter %02d: %s\n", way_name(w), counts[i], chapter, s->text);
+            printf("  %s, %d threads, chapter %02d: %s\n", way_name(w), counts[i], chapter,
+                   s->text);
         thread_wrong += wrong > 0;
         result_free(&r);
     }
@@ -255,7 +256,7 @@ static void try_fences(void)
     signal(SIGBUS, SIG_DFL);
 }
 
-// --- the run ---------------------------------------------------------------------------------------
+// --- the run -------------------------------------------------------------------------------------
 
 static char folder[] = "/tmp/attention-fast-XXXXXX";
 static Subject subject;

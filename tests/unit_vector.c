@@ -1,5 +1,5 @@
-// The vectors of kernels/cpu on every instruction set: the exponential for every float of its range,
-// and what lies around it.
+// The vectors of kernels/cpu on every instruction set: the exponential for every float of its
+// range, and what lies around it.
 
 #include "../kernels/cpu/kernels.h"
 

@@ -1,7 +1,7 @@
 // Prefill, step 10 of 10: step 9 on all threads.
 //
-// A KV head's keys are packed once and used by all queries of its group. Work is cut into items
-// that do not depend on how many threads there are: "pack 256 keys" and "compute some rows". A
+// A KV head's keys are packed once and used by all queries of its group. Work is cut into items,
+// "pack a block of keys" and "compute some rows", and no row's sums depend on how. A
 // counter hands them out in order, so that whoever waits for an item waits for one that another
 // thread has begun, and two KV heads may be under way at once.
 //
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 enum {
-    BLOCK = 256,          // keys at a time: their scores stay in the first cache
+    BLOCK = 512,          // keys at a time: the scores of two strips fit the first cache
     MOST_ROWS = 384,      // rows of an item, a multiple of STRIP
     FEW_ROWS = 48,        // no item need be smaller
     ITEMS_EACH = 12,      // items for each of several threads, at least
@@ -39,6 +39,7 @@ typedef struct {
     float *s[2];     // [STRIP, BLOCK] twice: scores, then weights, of this strip and the last
     float *base[2];  // [LANES or more] twice: what is subtracted from each row's scores
     float *fade[2];  // the same: what its sums shrink by
+    vec  *most;      // [STRIP]: the largest scores of this strip, lane by lane
     float *v;        // [BLOCK, Dp]: values that cannot be read where they lie
 } Scratch;
 
@@ -203,8 +204,7 @@ static void strip_reduce(float *m, float *base, float *fade, vec *most, float un
         vec_store(fade + i, vec_exp2(vec_load(change + i)));
 }
 
-// P[i,j] = exp2(unit (S[i,j] - m)) and its sum, for whole vectors of keys from:to. The rows go
-// through each step together: exponentials are long chains, and six at once take as long as one.
+// P[i,j] = exp2(unit (S[i,j] - m)) and its sum, for whole vectors of keys from:to.
 static void strip_weights(float *restrict s, float *restrict l, const float *restrict base,
                           const float *restrict fade, float unit, long from, long to)
 {
@@ -212,10 +212,16 @@ static void strip_weights(float *restrict s, float *restrict l, const float *res
     UNROLL for (int i = 0; i < STRIP; i++)
         sum[i] = (vec){0};
     for (long j = from; j < to; j += LANES)
-        UNROLL for (int i = 0; i < STRIP; i++) {
-            vec p = vec_exp2((vec_load(s + i * BLOCK + j) - vec_of(base[i])) * vec_of(unit));
-            vec_store(s + i * BLOCK + j, p);
-            sum[i] += p;
+        UNROLL for (int first = 0; first < STRIP; first += ABREAST) {
+            vec p[ABREAST];
+            UNROLL for (int i = 0; i < ABREAST; i++)
+                p[i] = (vec_load(s + (first + i) * BLOCK + j) - vec_of(base[first + i])) *
+                       vec_of(unit);
+            vec_exp2_all(p, ABREAST);
+            UNROLL for (int i = 0; i < ABREAST; i++) {
+                vec_store(s + (first + i) * BLOCK + j, p[i]);
+                sum[first + i] += p[i];
+            }
         }
     UNROLL for (int i = 0; i < STRIP; i++)
         vec_store(l + i * LANES, vec_load(l + i * LANES) * fade[i] + sum[i]);
@@ -247,8 +253,8 @@ static void add_bias(float *s, const float *bias, long step, float scale, long f
         s[j] = bias[j * step] == -INFINITY ? -INFINITY : s[j] * scale + bias[j * step];
 }
 
-// A strip of which some keys are hidden, of a block that begins at key j0: -inf where the rule
-// hides, the user's array elsewhere, and `most` of what then is there.
+// Keys from:to of a strip, of a block that begins at key j0, some of them hidden: -inf where the
+// rule hides, the user's array added elsewhere. `most` learns of what then is there.
 static void strip_hide(float *s, vec *most, const Job *job, const Head *h, long row, long n,
                        long j0, long from, long to)
 {
@@ -261,7 +267,6 @@ static void strip_hide(float *s, vec *most, const Job *job, const Head *h, long 
         if (bias)
             add_bias(s, bias + j0 * job->pass->mask->bias.stride[3],
                      job->pass->mask->bias.stride[3], job->scale, first, last);
-        most[i] = vec_of(-INFINITY);
         for (long j = from; j < to; j += LANES)
             most[i] = vec_max(most[i], vec_load(s + j));
     }
@@ -306,9 +311,8 @@ typedef struct {
 // A strip between its scores and its weights.
 typedef struct {
     long row, n;   // its first row, counted from the item's; STRIP, or fewer at the end
-    Seen seen;     // keys of the block
-    bool hides;    // some of them, and what fills their vectors, are hidden from some row
-    bool waits;    // it is still to be finished
+    Seen seen;     // keys of the block that some row sees
+    Seen plain;    // whole panels that all rows see; the rest, on either side, is hidden in part
     int  half;     // which of the two score tiles holds it
 } Strip;
 
@@ -341,8 +345,7 @@ static bool are_finite(const Item *it)
     return vec_total(sum) == 0.0f;
 }
 
-// Which keys of the block the strip sees, and whether all of its rows see all that is computed:
-// from the panel in which the first key lies to the end of the last one's vector.
+// Which keys of the block the strip sees, and which of them need no mask.
 static Strip find_strip(const Item *it, long row, int half)
 {
     long n = within(it->rows - row, 0, STRIP), group = it->job->group;
@@ -351,26 +354,33 @@ static Strip find_strip(const Item *it, long row, int half)
     Strip st = {.row = row, .n = n, .half = half};
     st.seen.from = within(first.from - it->j0, it->seen.from, it->seen.to);
     st.seen.to = within(last.to - it->j0, st.seen.from, it->seen.to);
-    st.waits = st.seen.from < st.seen.to;
-    st.hides = it->job->pass->mask->bias.data ||
-               last.from > it->j0 + st.seen.from / PANEL_KEYS * PANEL_KEYS ||
-               first.to < it->j0 + rounded(st.seen.to, LANES);
+    st.plain.from = rounded(within(last.from - it->j0, 0, BLOCK), PANEL_KEYS);
+    st.plain.to = within(first.to - it->j0, 0, BLOCK) / PANEL_KEYS * PANEL_KEYS;
+    if (st.plain.from >= st.plain.to || it->job->pass->mask->bias.data)
+        st.plain.from = st.plain.to = st.seen.from / PANEL_KEYS * PANEL_KEYS;
     return st;
+}
+
+static bool hides(const Strip *st)
+{
+    return st->seen.from < st->plain.from || st->plain.to < st->seen.to;
 }
 
 static void begin_strip(const Item *it, const Strip *st)
 {
     const Job *job = it->job;
-    Scratch *w = it->w;
-    long D = job->pass->D, from = st->seen.from / LANES * LANES;
-    long to = rounded(st->seen.to, LANES);
-    vec most[STRIP];
+    float *s = it->w->s[st->half], *q = it->w->q + st->row * job->pass->D;
+    long D = job->pass->D, from = st->seen.from / LANES * LANES, to = rounded(st->seen.to, LANES);
+    vec *most = it->w->most, edge[STRIP]; // edge: hidden keys count, so it is of no use
     UNROLL for (int i = 0; i < STRIP; i++)
-        most[i] = vec_of(-INFINITY);
-    strip_scores(w->s[st->half], most, w->q + st->row * D, it->k, D, from, to);
-    if (st->hides)
-        strip_hide(w->s[st->half], most, job, &it->h, it->row + st->row, st->n, it->j0, from, to);
-    strip_reduce(w->m + st->row, w->base[st->half], w->fade[st->half], most, job->unit);
+        most[i] = edge[i] = vec_of(-INFINITY);
+    strip_scores(s, most, q, it->k, D, st->plain.from, st->plain.to);
+    if (!hides(st))
+        return;
+    strip_scores(s, edge, q, it->k, D, from, st->plain.from);
+    strip_scores(s, edge, q, it->k, D, st->plain.to, to);
+    strip_hide(s, most, job, &it->h, it->row + st->row, st->n, it->j0, from, st->plain.from);
+    strip_hide(s, most, job, &it->h, it->row + st->row, st->n, it->j0, st->plain.to, to);
 }
 
 static void finish_strip(Item *it, const Strip *st)
@@ -380,32 +390,33 @@ static void finish_strip(Item *it, const Strip *st)
     float *p = w->s[st->half], *o = w->o + st->row * job->Dp, *fade = w->fade[st->half];
     strip_weights(p, w->l + st->row * LANES, w->base[st->half], fade, job->unit,
                   st->seen.from / LANES * LANES, rounded(st->seen.to, LANES));
-    if (st->hides && it->finite < 0)
+    if (hides(st) && it->finite < 0)
         it->finite = are_finite(it);
-    if (st->hides && !it->finite)
+    if (hides(st) && !it->finite)
         strip_mix_seen(o, job, &it->h, fade, p, it->v, it->v_row, it->row + st->row, st->n, it->j0,
                        st->seen.from, st->seen.to);
     else
         strip_mix(o, job->Dp, fade, p, it->v, it->v_row, st->seen.from, st->seen.to);
 }
 
-// All strips of the item against one block. A strip is finished after the next one has begun: its
-// largest score takes a chain of steps to find, in which there is nothing else to do.
+// All strips of the item against one block, two under way at a time. Finding a strip's largest
+// scores is a chain of steps that wait for each other: it comes last, so that the next strip's
+// product, which does not wait for it, runs beside it.
 static void walk_strips(Item *it)
 {
+    Scratch *w = it->w;
     Strip last = {0};
-    int half = 0;
     for (long row = 0; row < it->rows; row += STRIP) {
-        Strip st = find_strip(it, row, half);
-        if (!st.waits)
+        Strip st = find_strip(it, row, !last.half);
+        if (st.seen.from == st.seen.to)
             continue;
         begin_strip(it, &st);
-        if (last.waits)
+        if (last.n > 0)
             finish_strip(it, &last);
+        strip_reduce(w->m + st.row, w->base[st.half], w->fade[st.half], w->most, it->job->unit);
         last = st;
-        half = !half;
     }
-    if (last.waits)
+    if (last.n > 0)
         finish_strip(it, &last);
 }
 
@@ -570,6 +581,7 @@ static long share_room(Job *job, int threads, float *room)
         w->o = take(room, &at, rows * Dp);
         w->l = take(room, &at, rows * LANES);
         w->m = take(room, &at, rows);
+        w->most = (vec *)take(room, &at, STRIP * LANES);
         w->v = take(room, &at, job->copies_v ? BLOCK * Dp : 0);
         for (int half = 0; half < 2; half++) {
             w->s[half] = take(room, &at, STRIP * BLOCK);

@@ -178,26 +178,42 @@ INLINE void vec_transpose(vec x[LANES])
 
 // --- exponentials ------------------------------------------------------------------------------
 
-// 2^y for -126.5 < y <= 0; 0 below that, -inf included; NaN for NaN. Off by less than 2.1 ulps,
-// which tests/unit_vector.c tries for every float there is.
+// Exponentials are taken several at a time, step by step: each is a chain of a dozen instructions
+// that wait for each other, and so many chains at once take hardly longer than one.
+enum { ABREAST = PANEL > 2 ? STRIP : STRIP / 2 };
+
+// y[i] = 2^y[i] for n <= ABREAST vectors of -126.5 < y <= 0; 0 below that, -inf included; NaN for
+// NaN. Off by less than 2.1 ulps, which tests/unit_vector.c tries for every float there is.
 //
 // y = n + f with n whole and |f| <= 1/2. Adding ROUND pushes the fraction out of the float, so
 // that its low bits hold n + 127: moved to where the exponent is, they are the float 2^n, and for
 // n = -127 the float 0. 2^f is a polynomial that is 1 at 0, its largest error in ulps made as small
 // as five more coefficients allow. A NaN comes through: 0 * NaN is NaN, too.
+INLINE void vec_exp2_all(vec *y, const int n)
+{
+    const vec ROUND = vec_of(0x1.8p23f + 127.0f), least = vec_of(-127.0f);
+    const float factor[] = {0x1.5aac90p-10f, 0x1.3cec48p-7f, 0x1.c6babap-5f, 0x1.ebf9b6p-3f,
+                            0x1.62e424p-1f, 1.0f};
+    vec shifted[ABREAST], p[ABREAST];
+    UNROLL for (int i = 0; i < n; i++) {
+        y[i] = vec_max(least, y[i]); // a NaN stays: vec_max returns its second argument then
+        shifted[i] = y[i] + ROUND;
+    }
+    UNROLL for (int i = 0; i < n; i++) {
+        y[i] -= shifted[i] - ROUND; // f
+        p[i] = vec_of(factor[0]);
+    }
+    UNROLL for (int k = 1; k < 6; k++)
+        UNROLL for (int i = 0; i < n; i++)
+            p[i] = p[i] * y[i] + vec_of(factor[k]);
+    UNROLL for (int i = 0; i < n; i++)
+        y[i] = p[i] * (vec)((ivec)shifted[i] << 23);
+}
+
 static inline vec vec_exp2(vec y)
 {
-    const vec round = vec_of(0x1.8p23f + 127.0f), least = vec_of(-127.0f);
-    y = vec_max(least, y); // a NaN stays: vec_max returns its second argument then
-    vec shifted = y + round;
-    vec f = y - (shifted - round);
-    vec p = vec_of(0x1.5aac90p-10f);
-    p = p * f + vec_of(0x1.3cec48p-7f);
-    p = p * f + vec_of(0x1.c6babap-5f);
-    p = p * f + vec_of(0x1.ebf9b6p-3f);
-    p = p * f + vec_of(0x1.62e424p-1f);
-    p = p * f + vec_of(1.0f);
-    return p * (vec)((ivec)shifted << 23);
+    vec_exp2_all(&y, 1);
+    return y;
 }
 
 // --- what K and V may be kept in -----------------------------------------------------------------
