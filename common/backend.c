@@ -41,6 +41,13 @@ void backend_open(const Options *o)
                    elsewhere[i].device);
 }
 
+// One head's scores, in the chapters that make them all.
+double backend_scratch(const Options *o, double n, double keys, double d)
+{
+    (void)d;
+    return o->chapter->takes & MAKES_SCORES ? n * keys : 0;
+}
+
 // The processor's bytes are the tensors': there is nothing to add to what measure.c counts.
 void backend_begin(void) {}
 void backend_report(void) {}

@@ -15,6 +15,10 @@ const Flag *backend_flags(void);
 // has not is refused with EXIT_USAGE, a device that is not there with EXIT_DEVICE.
 void backend_open(const Options *o);
 
+// Floats that a pass over n queries and so many keys of d features will hold beyond its inputs and
+// outputs: for the estimate of memory, before anything is made.
+double backend_scratch(const Options *o, double n, double keys, double d);
+
 // A round begins: what --stats shows is counted from here.
 void backend_begin(void);
 

@@ -1,5 +1,6 @@
 #include "input.h"
 
+#include "backend.h"
 #include "examples.h"
 #include "npy.h"
 #include "random.h"
@@ -16,17 +17,18 @@ static Tensor own(Input *in, Tensor t)
     return t;
 }
 
-// The bytes of Q, K, V and the output, and of one head's scores where a chapter makes them all.
+// The bytes of Q, K, V and the output, and of what is held beside them.
 static void require_memory(const Options *o, const Input *in)
 {
     double b = (double)in->B, n = (double)in->N, keys = (double)(in->M + in->P);
     double rows = b * (double)in->H * n * (double)(in->D + in->Dv) +
                   b * (double)in->G * keys * (double)(in->D + in->Dv);
-    double scores = o->chapter->takes & MAKES_SCORES ? n * keys : 0;
+    double scratch = backend_scratch(o, n, keys, (double)in->D);
     char what[160];
     snprintf(what, sizeof what, "Q, K, V and the output of N=%ld, M=%ld with %ld heads%s", in->N,
-             in->M + in->P, in->H, scores > 0 ? ", and the N*M scores of one head," : "");
-    memory_require(4 * (rows + scores), what);
+             in->M + in->P, in->H, scratch >= n * keys && scratch > 0
+                                   ? ", and the N*M scores of one head," : "");
+    memory_require(4 * (rows + scratch), what);
 }
 
 // --- built-in and random -------------------------------------------------------------------

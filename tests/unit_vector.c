@@ -36,7 +36,7 @@ static void references(double *ref, double *ulp, const float *y, int n)
     }
 }
 
-// Every float above -126.5 and up to -0, one in `step`: the worst error in ulps of each set must be below
+// Every float above -126.5 and up to -0, one in `step`: the worst error of each set must be below
 // what is stated. STEP=1 in the environment tries all of them.
 static void exponential_is_within_its_bound(void **state)
 {

@@ -115,6 +115,16 @@ void backend_open(const Options *o)
                "chapter's own code: make run-%.2s ARGS=...", o->chapter->name);
 }
 
+// Two heads' packed keys and what the threads work on, or one head's scores in the steps that hold
+// them all.
+double backend_scratch(const Options *o, double n, double keys, double d)
+{
+    (void)o;
+    if (host_holds_scores())
+        return n * keys;
+    return 2 * keys * d + threads_count() * 0x1p17;
+}
+
 void backend_begin(void)
 {
     (void)host_kernels_used();

@@ -26,6 +26,12 @@ bool host_has_kernel(const char *name)
     return place_of(prefill_names, name) >= 0 || place_of(decode_names, name) >= 0;
 }
 
+bool host_holds_scores(void)
+{
+    static const char *const names[] = {"naive", "order", "blas", NULL};
+    return host_choice.kernel && place_of(names, host_choice.kernel) >= 0;
+}
+
 static void add_names(char *text, size_t room, const char *const *names, const char *ladder,
                       bool *used)
 {

@@ -18,6 +18,9 @@ extern HostChoice host_choice;
 // Is there a step of that name?
 bool host_has_kernel(const char *name);
 
+// Does the step that was chosen hold all scores of a head?
+bool host_holds_scores(void);
+
 // Steps that host_pass has used since this was last called, joined by +.
 const char *host_kernels_used(void);
 
