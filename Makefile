@@ -177,16 +177,16 @@ CPU_STEPS    := $(wildcard kernels/cpu/prefill_*.c kernels/cpu/decode_*.c) kerne
 CPU_SHARED   := $(addprefix kernels/cpu/,dispatch.c host.c pass.c threads.c workspace.c)
 CPU_HOSTS    := $(patsubst kernels/cpu/%.c,%,$(wildcard kernels/cpu/[0-9]*.c))
 # $(1) the folder, $(2) the variant whose other objects it takes, $(3) the compiler, $(4) more flags,
-# $(5) where its test goes
+# $(5) where its test goes, $(6) the instruction sets
 define fast
-$(foreach i,$(ISAS),
+$(foreach i,$(6),
 build/$(1)/obj/$(i)/%.o: %.c build/$(2)/flags Makefile
 	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(i))"
 	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(FAST) $(4) $(ARCH_$(i)) -DISA=$(i) -DLANES=$(LANES_$(i)) -MMD -MP -c -o $$@ $$<)
 build/$(1)/obj/kernels/cpu/dispatch.o: kernels/cpu/dispatch.c build/$(2)/flags Makefile
-	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(ISAS))"
-	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) '-DCOMPILED=$(foreach i,$(ISAS),SET($(i)))' -MMD -MP -c -o $$@ $$<
-build/$(1)/cpu.a: $(foreach i,$(ISAS),$(CPU_STEPS:%.c=build/$(1)/obj/$(i)/%.o)) \
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(6))"
+	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) '-DCOMPILED=$(foreach i,$(6),SET($(i)))' -MMD -MP -c -o $$@ $$<
+build/$(1)/cpu.a: $(foreach i,$(6),$(CPU_STEPS:%.c=build/$(1)/obj/$(i)/%.o)) \
     build/$(1)/obj/kernels/cpu/dispatch.o \
     $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/dispatch.c,$(CPU_SHARED)))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
@@ -204,10 +204,10 @@ $(5)/fast: $(patsubst %.c,build/$(2)/obj/%.o,tests/fast.c tests/kernels_case.c t
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread
 endef
-$(eval $(call fast,fast,cpu,$(CC),,build/tests))
-$(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests))
-$(eval $(call fast,fast-tsan,tsan,gcc,-O1 -fsanitize=thread,build/fast-tsan/tests))
-$(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests))
+$(eval $(call fast,fast,cpu,$(CC),,build/tests,$(ISAS)))
+$(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests,$(filter-out avx512,$(ISAS))))
+$(eval $(call fast,fast-tsan,tsan,gcc,-O1 -fsanitize=thread,build/fast-tsan/tests,base))
+$(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests,$(firstword $(ISAS)) scalar))
 build/tests/unit_vector: $(patsubst %.c,build/cpu/obj/%.o,tests/unit_vector.c $(COMMON)) build/fast/cpu.a
 	@mkdir -p $(@D) && $(SAY) "link  $@"
 	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS) -lpthread

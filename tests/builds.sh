@@ -131,6 +131,29 @@ sanitized_hosts() {
     done
 }
 
+# The fast kernels from clang, under ASan and UBSan, under TSan, and under valgrind, which hides the
+# wider instruction sets: random shapes against the oracle, as ever.
+fast_kernels() {
+    for run in 'fast-clang clang 40' 'fast-sanitized libasan 40' 'fast-tsan libasan 8'; do
+        set -- $run
+        sh tests/have.sh "$2" || { say "skip - fast kernels, $1: $2 is not here (make setup)"; continue; }
+        make -s -j2 "build/$1/tests/fast" > "$work/make.log" 2>&1
+        if [ $? != 0 ] || grep -q warning "$work/make.log"; then
+            say "not ok - $1: $(grep -m 1 -E 'error|warning' "$work/make.log")"
+        elif "build/$1/tests/fast" "$3" 5 > "$work/log" 2>&1; then
+            say "ok - fast kernels: $1, $(tail -n 1 "$work/log")"
+        else
+            say "not ok - $1: $(grep -m 1 -E 'Sanitizer|runtime error|not ok|stopped' "$work/log")"
+        fi
+    done
+    command -v valgrind > /dev/null || { say "skip - fast kernels: valgrind is not here (make setup)"; return; }
+    if valgrind -q --error-exitcode=99 --leak-check=full build/tests/fast 2 3 scalar > "$work/log" 2>&1; then
+        say "ok - fast kernels: clean under valgrind"
+    else
+        say "not ok - fast kernels, valgrind: $(grep -m 1 -E '==|not ok' "$work/log")"
+    fi
+}
+
 fuzzing() {
     sh tests/have.sh libfuzzer || { say "skip - fuzzing: libFuzzer is not here (make setup)"; return; }
     if make -s fuzz RUNS=50000 > "$work/log" 2>&1; then
@@ -171,6 +194,8 @@ alone
 sanitizers
 sanitized_hosts
 memory
+make -s build/tests/fast > "$work/make.log" 2>&1
+fast_kernels
 fuzzing
 echo "builds: $passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
