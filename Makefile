@@ -68,6 +68,8 @@ mutants: all tools tests                ## every seeded bug, one at a time: each
 	@sh tests/mutants.sh
 sweep: build/tests/kernels              ## every CUDA kernel on 1000 random shapes against the oracle (RUNS=n)
 	build/tests/kernels $(or $(RUNS),1000) 1
+mutants-fast: all tools fast            ## the fast CPU kernels with one seeded bug at a time
+	@sh tests/mutants.sh --from docs/FAST_BUGS.md --as mutants-fast
 mutants-kernels: all tools              ## the CUDA kernels without a barrier, or with another bug
 	@sh tests/mutants_kernels.sh
 
@@ -85,7 +87,7 @@ tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
 .PHONY: all run run-real verify diff trace counts lines doctor setup clean help test
-.PHONY: fast
+.PHONY: fast mutants-fast
 .PHONY: sweep mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE
 .PHONY: $(foreach c,$(CHAPTERS),debug-$(firstword $(subst _, ,$(c))))

@@ -41,18 +41,19 @@ static void draw_sizes(Random *r, Case *c, long work)
         *empty[random_below(r, 3)] = 0;
 }
 
-// Sizes around 256 keys and 384 rows, of few heads.
+// Sizes around 512 keys and 384 rows, of few heads.
 static void draw_long(Random *r, Case *c, long work)
 {
-    static const long many[] = {1, 6, 95, 250, 255, 256, 257, 300, 383, 385, 511, 513, 700};
+    static const long rows[] = {1, 2, 6, 95, 250, 257, 383, 385, 513};
+    static const long keys[] = {255, 257, 511, 512, 513, 700, 1024, 1025, 1300};
     static const long wide[] = {8, 16, 24, 40, 64, 80, 128};
     do {
         c->B = 1 + random_below(r, 2);
         c->G = 1 + random_below(r, 2);
         c->H = c->G * (1 + random_below(r, 3));
-        c->N = draw_from(r, many, sizeof many);
-        c->M = coin(r, 2) ? c->N : draw_from(r, many, sizeof many);
-        c->P = coin(r, 3) ? draw_from(r, many, sizeof many) : 0;
+        c->N = draw_from(r, rows, sizeof rows);
+        c->M = coin(r, 3) ? c->N : draw_from(r, keys, sizeof keys);
+        c->P = coin(r, 2) ? draw_from(r, keys, sizeof keys) : 0;
         c->D = draw_from(r, wide, sizeof wide);
         c->Dv = coin(r, 2) ? c->D : draw_from(r, wide, sizeof wide);
     } while (work_of(c) > work);

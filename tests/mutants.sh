@@ -89,13 +89,16 @@ mutate() { # entry, file
 # What make must have built for a part. "ladder 07 --cut" are the rows that begin with 07 --cut,
 # "cli KV" the checks with KV in their names. For the CUDA kernels: "simt skip ladder 07 --cut" are
 # the same rows on the emulator, by kernel skip; "kernels 07 skip" random shapes;
-# "counted 07 skip --n 9" one run of which every access is watched.
+# "counted 07 skip --n 9" one run of which every access is watched. For the fast kernels:
+# "fast avx2 prefill skip" random shapes by that step, "tsan" some with the threads watched.
 targets_of() {
     case $1 in
     ladder* | cli*) echo all tools ;;
     simt*) echo all tools "$(program_of simt "$(echo "$1" | cut -d' ' -f4)")" ;;
     counted*) program_of counted "$(echo "$1" | cut -d' ' -f2)" ;;
     kernels*) echo build/tests/kernels ;;
+    fast*) echo build/tests/fast ;;
+    tsan) echo build/fast-tsan/tests/fast ;;
     property) echo build/tests/property ;;
     model) echo build/tests/model_pages ;;
     unit_*) echo "build/tests/$1" ;;
@@ -116,6 +119,8 @@ run_part() {
         $limit sh tests/ladder.sh "${1#* ladder }" ;;
     counted*) watch ${1#counted } ;;
     kernels*) $limit build/tests/kernels 250 1 "${1#kernels }" ;;
+    fast*) $limit build/tests/fast 120 1 "${1#fast }" ;;
+    tsan) $limit build/fast-tsan/tests/fast 8 5 ;;
     property) $limit build/tests/property 400 1 ;;
     model) $limit build/tests/model_pages 20000 1 ;;
     cli*) $limit sh tests/cli.sh "${1#cli }" ;;
@@ -147,6 +152,8 @@ make_tree() {
     built="build/cpu build/tests"
     cat "$work"/[0-9]*/part | grep -qE "^(simt|counted|kernels)" &&
         built="$built build/simt build/counted"
+    cat "$work"/[0-9]*/part | grep -qE "^(fast|tsan)" &&
+        built="$built build/fast build/fast-tsan build/tsan"
     mkdir -p "$tree/build"
     cp -Rp Makefile LICENSE README.md chapters common kernels tests docs "$tree/"
     for folder in $built; do

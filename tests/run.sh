@@ -91,6 +91,7 @@ text() {
     one copies.sh sh tests/copies.sh
     one mutants.sh sh tests/mutants.sh --stands
     one mutants.sh sh tests/mutants.sh --from docs/KERNEL_BUGS.md --stands
+    one mutants.sh sh tests/mutants.sh --from docs/FAST_BUGS.md --stands
     one style.sh sh tests/style.sh
 }
 
@@ -103,6 +104,7 @@ fast() {
     build fast build/tests/fast
     closing=ladder DEVICE=fast one ladder sh tests/ladder.sh | sed -E 's/^(ok|not ok) +/\1 - fast /'
     closing=fast one fast build/tests/fast 250 1
+    closing=fast_cli one fast_cli.sh sh tests/fast_cli.sh
 }
 
 # The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong
@@ -133,6 +135,12 @@ kernels() {
     build build/counted/tests/gpu_bench $(printf 'build/simt/tests/gpu_%s ' bench fragments probe)
     closing= one gpu sh tests/gpu_self.sh
     closing= one tables sh tests/counts_tables.sh --check
+}
+
+# The same of the fast kernels; make mutants-fast tries all.
+mutants_fast() {
+    closing=mutants-fast
+    one mutants.sh sh tests/mutants.sh --from docs/FAST_BUGS.md --as mutants-fast --some
 }
 
 # A fixed part of the seeded bugs; make mutants runs all.
@@ -171,7 +179,7 @@ run_part() {
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays fast kernels builds mutants mutants_kernels}
+parts=${*:-units ladder model property cli real onnx text arrays fast kernels builds mutants mutants_fast mutants_kernels}
 for part in $parts; do
     run_part "$part"
 done
