@@ -44,11 +44,14 @@ static int way_count;
 static const char *only = "";
 static long passed, failed, skipped;
 
+static char folder[] = "/tmp/attention-fast-XXXXXX";
 static char doing[3 * TEXT]; // what is to be said if a kernel reads where it may not
 
 static void report_signal(int signal)
 {
     (void)signal;
+    unlink("mask.npy");
+    rmdir(folder);
     ssize_t written = write(STDOUT_FILENO, doing, strlen(doing));
     _exit(written > 0 ? EXIT_DIFFERS : 2);
 }
@@ -255,7 +258,6 @@ static void try_fences(void)
 
 // --- the run -------------------------------------------------------------------------------------
 
-static char folder[] = "/tmp/attention-fast-XXXXXX";
 static Subject subject;
 static bool running;
 

@@ -19,6 +19,9 @@ cmocka.h) compiles '#include <stdarg.h>
 #include <setjmp.h>
 #include <cmocka.h>' ;;
 *.h) compiles "#include <$1>" ;;
+libopenblas.so.0)
+    ldconfig -p 2> /dev/null | grep -q libopenblas.so.0 ||
+        ls /usr/lib/*/libopenblas.so.0 /opt/homebrew/opt/openblas/lib/libopenblas.dylib > /dev/null 2>&1 ;;
 liblapacke.so.3)
     ldconfig -p 2> /dev/null | grep -q liblapacke ||
         ls /usr/lib/*/liblapacke.so.3 /opt/homebrew/opt/lapack/lib/liblapacke.dylib > /dev/null 2>&1 ;;
