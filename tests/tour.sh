@@ -69,6 +69,15 @@ half=$((n / 2))
 echo "05 to 07 make $((half + 1)) passes, a prompt of $half tokens and then one for each; 05 reserves twice the run"
 case $device in
 cpu) ;;
+fast)
+    echo "on fast: verdicts against the chapters' own code; $(build/fast/04_gqa --isa list | sed -n 's/ .*(usual)//p'), $(getconf _NPROCESSORS_ONLN) threads"
+    echo
+    echo "================================================================================"
+    echo "What each step of the prefill ladder takes: N = M = 512, D = 64, four heads over two, causal, one"
+    echo "thread; make bench measures it, and decode, with care"
+    echo
+    sh tests/fast_table.sh || failed=1
+    ;;
 cuda) echo "on cuda: verdicts against the CPU; scratch and KV are the host's; the time includes copies" ;;
 *)
     echo "on $device: verdicts against the CPU; scratch and KV are the host's; its time is no GPU's"
