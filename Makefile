@@ -81,6 +81,7 @@ build/fuzz/fuzz_npy: tests/fuzz_npy.c $(COMMON) $(wildcard common/*.h) Makefile
 	clang $(STANDARD) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
 TOOLS := compare oracle make_arrays expect fragments
+FAST_UNITS := unit_vector unit_fast
 UNITS := $(patsubst tests/unit_%.c,unit_%,$(wildcard tests/unit_*.c))
 tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real
@@ -127,7 +128,7 @@ $(4)/property: $(patsubst %.c,build/$(1)/obj/%.o,tests/property.c $(CASES) $(BES
     $(patsubst %.c,build/$(1)/obj/%.o,tests/comparer.c $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS)
-$(foreach t,compare oracle make_arrays expect fragments model_pages real onnx $(filter-out unit_vector,$(UNITS)),
+$(foreach t,compare oracle make_arrays expect fragments model_pages real onnx $(filter-out $(FAST_UNITS),$(UNITS)),
 $(4)/$(t): $(patsubst %.c,build/$(1)/obj/%.o,$(or $(MAIN_$(t)),tests/$(t).c) $(WITH_$(t)) $(COMMON))
 	@mkdir -p $$(@D) && $$(SAY) "link  $$@"
 	$$(Q)$(2) $(3) -o $$@ $$^ $(LIBS_$(t)) $(if $(filter unit_%,$(t)),-lcmocka) $(LIBS))
@@ -210,9 +211,10 @@ $(eval $(call fast,fast,cpu,$(CC),,build/tests,$(ISAS)))
 $(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests,$(filter-out avx512,$(ISAS))))
 $(eval $(call fast,fast-tsan,tsan,gcc,-O1 -fsanitize=thread,build/fast-tsan/tests,base))
 $(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests,$(firstword $(ISAS)) scalar))
-build/tests/unit_vector: $(patsubst %.c,build/cpu/obj/%.o,tests/unit_vector.c $(COMMON)) build/fast/cpu.a
+$(FAST_UNITS:%=build/tests/%): build/tests/%: build/cpu/obj/tests/%.o build/fast/cpu.a \
+    $(patsubst %.c,build/cpu/obj/%.o,$(PAGES) $(COMMON))
 	@mkdir -p $(@D) && $(SAY) "link  $@"
-	$(Q)$(CC) -o $@ $^ -lcmocka $(LIBS) -lpthread
+	$(Q)$(CC) -o $@ $(filter-out %.a,$^) build/fast/cpu.a -lcmocka $(LIBS) -lpthread
 fast: $(CPU_HOSTS:%=build/fast/%)       ## the chapters by fast CPU kernels: DEVICE=fast
 
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
