@@ -49,7 +49,8 @@ help:                                   ## this list
 	@echo 'run-05            one chapter: make run-05 ARGS="--prefill 4"'
 	@echo 'verify-05         one chapter of the ladder'
 	@echo 'debug-05          its kernels for gdb, without a GPU: kernels/simt/README.md'
-	@echo 'DEVICE=simt       with run and verify: the CUDA kernels, emulated; counted: and every'
+	@echo 'DEVICE=fast       with run and verify: fast kernels on the CPU'
+	@echo 'DEVICE=simt       the same with the CUDA kernels, emulated; counted: and every'
 	@echo '                  access counted; cuda: on a GPU'
 
 # make run-05 ARGS="--prefill 4", make verify-05
