@@ -13,7 +13,7 @@
 
 // A step is a row here and a file, prefill_N_name.c or decode_N_name.c.
 #define PREFILL_LADDER(STEP) STEP(threads)
-#define DECODE_LADDER(STEP)
+#define DECODE_LADDER(STEP) STEP(threads)
 
 #define PREFILL_ENUM(name) PREFILL_##name,
 #define DECODE_ENUM(name) DECODE_##name,

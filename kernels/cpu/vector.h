@@ -241,7 +241,10 @@ INLINE vec vec_kept(const void *row, Kept kept, long d, long n)
         return n == LANES ? vec_load((const float *)row + d)
                           : vec_load_part((const float *)row + d, n);
     hvec bits = {0};
-    memcpy(&bits, (const uint16_t *)row + d, (size_t)n * sizeof(uint16_t));
+    if (n == LANES) // a size that the compiler knows is one instruction
+        memcpy(&bits, (const uint16_t *)row + d, sizeof bits);
+    else
+        memcpy(&bits, (const uint16_t *)row + d, (size_t)n * sizeof(uint16_t));
     return kept == KEPT_BF16 ? vec_of_bf16(bits) : vec_of_f16(bits);
 }
 
