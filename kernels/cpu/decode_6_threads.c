@@ -46,20 +46,21 @@ typedef struct {
     float sign, scale;       // the scale, as a sign, which Q takes, and a size
     float scale_of_m, unit;  // what is left of it for S and m; and times log2 e, for exp2
     bool  copies_k, copies_v;
+    long  heads;             // KV heads of an item
     Scratch *scratch;        // [threads]
     float *m, *l, *o;        // [B, G, rows, parts], and [.., Dp]: what each part found
     atomic_long next;        // the item that is handed out next
 } Job;
 
-// A part of one KV head's keys, and the rows that look at it.
+// A part of some KV heads' keys, and the rows that look at it.
 typedef struct {
     const Job *job;
     Scratch *w;
-    long b, g, part;
+    long b, part;
+    long g, heads;     // the first KV head, and how many: their blocks lie side by side in a pool
     Mask rule;         // of this sequence; its array is not looked at
-    long row, rows;    // the first row, and how many at a time
+    long row, rows;    // the first row of each head, and how many at a time
     long from, to;     // keys of the part that some of them see
-    long last;         // where the keys of all parts end
 } Item;
 
 static long within(long x, long least, long most)
@@ -75,39 +76,60 @@ static long rounded(long n, long multiple)
 
 // --- memory ahead of time ------------------------------------------------------------------------
 
-// Where what will be read AHEAD bytes after row j begins: in K first, then in V, then in the next
-// part's K. Row j's own address where that is nowhere.
-static const char *ahead_of(const Item *it, const Rows *rows, long j, long width)
+// Keys that are walked over in one go, from j on: all that lie together, in whole vectors; of blocks
+// that fill no vector, a vector's worth.
+static long run_of(const Item *it, const Rows *rows, long j)
 {
-    const Pass *p = it->job->pass;
-    long bytes = width * kept_bytes(rows->kept), later = j + (AHEAD + bytes - 1) / bytes;
-    const Rows *of = rows;
-    if (later >= it->to) {
-        later -= it->to - it->from;
-        later += rows == &p->v ? PART : 0;
-        of = rows == &p->k ? &p->v : &p->k;
-    }
-    if (later < it->from || later >= it->last)
-        return row_of(rows, it->b, it->g, j);
-    return row_of(of, it->b, it->g, later);
+    long together = rows_together(rows, j), left = it->to - j;
+    if (together < left)
+        left = together < LANES ? within(left, 0, LANES) : together / LANES * LANES;
+    return left;
+}
+
+// What is read after the run that begins at key j of head g: the next head's, or the first one's
+// next run. Where all keys lie together that is far off: then what lies AHEAD bytes later is asked
+// for, and this is NULL.
+static const char *next_run(const Item *it, const Rows *rows, long j, long g)
+{
+    long next = j + run_of(it, rows, j);
+    if (!rows->tables)
+        return NULL;
+    if (g + 1 < it->g + it->heads)
+        return row_of(rows, it->b, g + 1, j);
+    return row_of(rows, it->b, it->g, next < it->to ? next : j);
 }
 
 // --- scores ------------------------------------------------------------------------------------
 
+// One row as whole vectors of floats, zeros behind it. `kept` is a constant in every caller.
+INLINE void widen_as(float *to, const void *from, const Kept kept, long width, long padded)
+{
+    long d = 0;
+    for (; d + LANES <= width; d += LANES)
+        vec_store(to + d, vec_kept(from, kept, d, LANES));
+    if (d < padded)
+        vec_store(to + d, vec_kept(from, kept, d, width - d));
+}
+
+static void widen(float *to, const void *from, Kept kept, long width, long padded)
+{
+    switch (kept) {
+    case KEPT_F32:  widen_as(to, from, KEPT_F32, width, padded); break;
+    case KEPT_BF16: widen_as(to, from, KEPT_BF16, width, padded); break;
+    case KEPT_F16:  widen_as(to, from, KEPT_F16, width, padded); break;
+    }
+}
+
 // Rows j to j + n as vectors: where they lie, or copied to `to`, [.., Dp], zeros behind each.
-static const float *find_rows(const Item *it, const Rows *rows, bool copies, float *to, long j,
-                              long n, long width, long padded, long *step)
+static const float *find_rows(const Item *it, const Rows *rows, long g, bool copies, float *to,
+                              long j, long n, long width, long padded, long *step)
 {
     if (!copies && rows_together(rows, j) >= n) {
         *step = rows->token;
-        return row_of(rows, it->b, it->g, j);
+        return row_of(rows, it->b, g, j);
     }
-    for (long i = 0; i < n; i++) {
-        const void *from = row_of(rows, it->b, it->g, j + i);
-        for (long d = 0; d < padded; d += LANES)
-            vec_store(to + i * padded + d,
-                      vec_kept(from, rows->kept, d, within(width - d, 0, LANES)));
-    }
+    for (long i = 0; i < n; i++)
+        widen(to + i * padded, row_of(rows, it->b, g, j + i), rows->kept, width, padded);
     *step = padded;
     return to;
 }
@@ -155,33 +177,45 @@ static vec dots(const float *q, const float *k, long step, long Dq, const char *
     return dots_of(q, k, step, Dq, ahead, lines);
 }
 
-// Scores of all rows for the part's keys, LANES keys at a time: the rows come by while those are in
-// the first cache.
-static void score_part(const Item *it)
+// Scores of one KV head's rows for keys j to j + n, LANES keys at a time: the rows come by while
+// those are in the first cache.
+static void score_run(const Item *it, long g, long j, long n)
 {
     const Job *job = it->job;
     const Pass *p = job->pass;
-    long steps = job->Dq / LANES, all = LANES * p->D * kept_bytes(p->k.kept) / LINE;
-    long lines = (all + it->rows * steps - 1) / (it->rows * steps);
-    for (long j = it->from; j < it->to; j += LANES) {
-        long n = within(it->to - j, 0, LANES), step;
-        bool copies = job->copies_k || n < LANES; // a vector is not filled: not all rows are there
-        const float *k = find_rows(it, &p->k, copies, it->w->k, j, n, p->D, job->Dq, &step);
-        const char *ahead = ahead_of(it, &p->k, j, p->D);
-        for (long r = 0; r < it->rows; r++)
+    long steps = job->Dq / LANES, bytes = LANES * p->D * kept_bytes(p->k.kept);
+    long lines = (bytes / LINE + it->rows * steps - 1) / (it->rows * steps);
+    const char *ahead = next_run(it, &p->k, j, g);
+    for (long end = j + n; j < end; j += LANES) {
+        long step, m = within(end - j, 0, LANES);
+        bool copies = job->copies_k || m < LANES; // a vector is not filled: not all rows are there
+        const float *k = find_rows(it, &p->k, g, copies, it->w->k, j, m, p->D, job->Dq, &step);
+        const char *later = ahead ? ahead : (const char *)row_of(&p->k, it->b, g, j) + AHEAD;
+        for (long i = 0, r = (g - it->g) * it->rows; i < it->rows; i++, r++)
             vec_store(it->w->s + r * PART + (j - it->from),
                       dots(it->w->q + r * job->Dq, k, step, job->Dq,
-                           ahead + r * steps * lines * LINE, lines));
+                           later + i * steps * lines * LINE, lines));
+        ahead += ahead ? bytes : 0;
+    }
+}
+
+static void score_part(const Item *it)
+{
+    for (long j = it->from, n; j < it->to; j += n) {
+        n = run_of(it, &it->job->pass->k, j);
+        for (long g = it->g; g < it->g + it->heads; g++)
+            score_run(it, g, j, n);
     }
 }
 
 // --- softmax -------------------------------------------------------------------------------------
 
-// What the user's own array adds to the scores of row r: the address of its first key's; or NULL.
-static const float *bias_of(const Item *it, long r)
+// What the user's own array adds to the scores of row r of KV head g: the address of its first
+// key's; or NULL.
+static const float *bias_of(const Item *it, long g, long r)
 {
     const Tensor *bias = &it->job->pass->mask->bias; // [B, H, N, M]
-    long head = it->g * it->job->group + r % it->job->group;
+    long head = g * it->job->group + r % it->job->group;
     if (!bias->data)
         return NULL;
     return bias->data + it->b * bias->stride[0] + head * bias->stride[1] +
@@ -189,10 +223,10 @@ static const float *bias_of(const Item *it, long r)
 }
 
 // Row r's scores: -inf where the rule hides and behind the last key, the array added elsewhere.
-static void hide_row(const Item *it, float *s, long r)
+static void hide_row(const Item *it, float *s, long g, long r)
 {
     Seen seen = mask_seen(&it->rule, r / it->job->group);
-    const float *bias = bias_of(it, r);
+    const float *bias = bias_of(it, g, r);
     long step = bias ? it->job->pass->mask->bias.stride[3] : 0;
     for (long j = it->from; j < it->to; j++, s++) {
         float b = bias ? bias[j * step] : 0.0f;
@@ -220,30 +254,35 @@ static void weigh_row(float *s, long n, float unit, float *m, float *l)
     *l = vec_total(sum);
 }
 
-// The place of row r's state: of m and l, and times Dp of o.
-static long state_of(const Item *it, long r)
+// The place of the state of row r of KV head g: of m and l, and times Dp of o.
+static long state_of(const Item *it, long g, long r)
 {
     const Job *job = it->job;
-    return ((it->b * job->pass->G + it->g) * job->rows + r) * job->parts + it->part;
+    return ((it->b * job->pass->G + g) * job->rows + r) * job->parts + it->part;
+}
+
+// One row's weights, and its m and l. True if it does not see all of the keys.
+static bool weigh(const Item *it, float *s, long g, long r)
+{
+    long n = it->to - it->from, whole = rounded(n, LANES), at = state_of(it, g, r);
+    Seen seen = mask_seen(&it->rule, r / it->job->group);
+    bool hidden = it->from < seen.from || seen.to < it->to || it->job->pass->mask->bias.data;
+    if (hidden)
+        hide_row(it, s, g, r);
+    for (long j = n; j < whole; j++)
+        s[j] = -INFINITY;
+    weigh_row(s, whole, it->job->unit, it->job->m + at, it->job->l + at);
+    return hidden;
 }
 
 // All rows. True if some of them do not see all of the keys.
 static bool weigh_part(const Item *it)
 {
-    bool hides = it->job->pass->mask->bias.data;
-    long n = it->to - it->from;
-    for (long i = 0; i < it->rows; i++) {
-        float *s = it->w->s + i * PART;
-        long r = it->row + i, at = state_of(it, r);
-        Seen seen = mask_seen(&it->rule, r / it->job->group);
-        bool hidden = it->from < seen.from || seen.to < it->to || it->job->pass->mask->bias.data;
-        if (hidden)
-            hide_row(it, s, r);
-        for (long j = n; j < rounded(n, LANES); j++)
-            s[j] = -INFINITY;
-        weigh_row(s, rounded(n, LANES), it->job->unit, it->job->m + at, it->job->l + at);
-        hides |= hidden;
-    }
+    bool hides = false;
+    float *s = it->w->s;
+    for (long g = it->g; g < it->g + it->heads; g++)
+        for (long i = 0; i < it->rows; i++, s += PART)
+            hides |= weigh(it, s, g, it->row + i);
     return hides;
 }
 
@@ -301,10 +340,10 @@ static bool are_finite(Values v, long Dp)
 }
 
 // The same sums where a value is NaN or infinite and not all rows see it: 0 * NaN is NaN.
-static void mix_seen(const Item *it, float *o, const float *p, Values v, long j0, long r)
+static void mix_seen(const Item *it, float *o, const float *p, Values v, long j0, long g, long r)
 {
     Seen seen = mask_seen(&it->rule, r / it->job->group);
-    const float *bias = bias_of(it, r);
+    const float *bias = bias_of(it, g, r);
     for (long j = 0; j < v.n; j++) {
         float b = bias ? bias[(j0 + j) * it->job->pass->mask->bias.stride[3]] : 0.0f;
         if (seen.from <= j0 + j && j0 + j < seen.to && b != -INFINITY)
@@ -313,79 +352,92 @@ static void mix_seen(const Item *it, float *o, const float *p, Values v, long j0
     }
 }
 
-// The values of keys j to j + n into all rows.
-static void mix_run(const Item *it, Values v, long j, bool hides)
+// Values of keys from j on into all rows of KV head g.
+static void mix_values(const Item *it, Values v, long g, long j, bool hides)
 {
     const Job *job = it->job;
     bool careful = hides && !are_finite(v, job->Dp);
+    const float *p = it->w->s + (g - it->g) * it->rows * PART + (j - it->from);
     for (long i = 0; i < it->rows;) {
         long abreast = it->rows - i >= ROWS_ABREAST && !careful ? ROWS_ABREAST : 1;
-        const float *p = it->w->s + i * PART + (j - it->from);
         float *o[ROWS_ABREAST];
         for (long a = 0; a < abreast; a++)
-            o[a] = job->o + state_of(it, it->row + i + a) * job->Dp;
+            o[a] = job->o + state_of(it, g, it->row + i + a) * job->Dp;
         if (careful)
-            mix_seen(it, o[0], p, v, j, it->row + i);
+            mix_seen(it, o[0], p, v, j, g, it->row + i);
         else if (abreast == 1)
             mix_rows(o, p, v, job->Dp, 1);
         else
             mix_rows(o, p, v, job->Dp, ROWS_ABREAST);
         v.ahead = NULL;
         i += abreast;
+        p += abreast * PART;
     }
 }
 
-// RUN values at a time, or as many as lie together.
-static void mix_part(const Item *it, bool hides)
+// The same for keys j to j + n, RUN of them at a time, or as many as lie together.
+static void mix_run(const Item *it, long g, long j, long n, bool hides)
 {
     const Job *job = it->job;
     const Rows *rows = &job->pass->v;
-    for (long j = it->from; j < it->to;) {
-        Values v = {.n = within(it->to - j, 0, RUN), .size = kept_bytes(rows->kept)};
+    const char *ahead = next_run(it, rows, j, g);
+    for (long end = j + n; j < end;) {
+        Values v = {.n = within(end - j, 0, RUN), .size = kept_bytes(rows->kept)};
         if (!job->copies_v)
             v.n = within(rows_together(rows, j), 1, v.n);
-        v.at = find_rows(it, rows, job->copies_v, it->w->v, j, v.n, job->pass->Dv, job->Dp, &v.step);
-        v.ahead = ahead_of(it, rows, j, job->pass->Dv);
-        mix_run(it, v, j, hides);
+        v.at = find_rows(it, rows, g, job->copies_v, it->w->v, j, v.n, job->pass->Dv, job->Dp,
+                         &v.step);
+        v.ahead = ahead ? ahead : (const char *)row_of(rows, it->b, g, j) + AHEAD;
+        mix_values(it, v, g, j, hides);
         j += v.n;
+        ahead += ahead ? v.n * v.step * v.size : 0;
+    }
+}
+
+static void mix_part(const Item *it, bool hides)
+{
+    for (long j = it->from, n; j < it->to; j += n) {
+        n = run_of(it, &it->job->pass->v, j);
+        for (long g = it->g; g < it->g + it->heads; g++)
+            mix_run(it, g, j, n, hides);
     }
 }
 
 // --- items -----------------------------------------------------------------------------------------
 
-// Where row r of the item's KV head lies in q, out or lse.
-static float *row_in(const Tensor *t, const Item *it, long r)
+// Where row r of KV head g lies in q, out or lse.
+static float *row_in(const Tensor *t, const Item *it, long g, long r)
 {
-    long query = r / it->job->group, head = it->g * it->job->group + r % it->job->group;
+    long query = r / it->job->group, head = g * it->job->group + r % it->job->group;
     return t->data + it->b * t->stride[0] + head * t->stride[1] + query * t->stride[2];
 }
 
 // Q times the scale's sign, padded with zeros; and a state that has seen nothing.
-static void load_rows(const Item *it)
+static void load_row(const Item *it, float *q, long g, long r)
 {
     const Job *job = it->job;
-    for (long i = 0; i < it->rows; i++) {
-        const float *from = row_in(&job->pass->q, it, it->row + i);
-        long at = state_of(it, it->row + i);
-        for (long d = 0; d < job->Dq; d++)
-            it->w->q[i * job->Dq + d] = d < job->pass->D ? from[d] * job->sign : 0.0f;
-        memset(job->o + at * job->Dp, 0, (size_t)job->Dp * sizeof(float));
-        job->m[at] = -INFINITY;
-        job->l[at] = 0.0f;
-    }
+    const float *from = row_in(&job->pass->q, it, g, r);
+    long at = state_of(it, g, r);
+    for (long d = 0; d < job->Dq; d++)
+        q[d] = d < job->pass->D ? from[d] * job->sign : 0.0f;
+    memset(job->o + at * job->Dp, 0, (size_t)job->Dp * sizeof(float));
+    job->m[at] = -INFINITY;
+    job->l[at] = 0.0f;
 }
 
-// One part, MOST_ROWS rows at a time.
+// One part: all rows of its heads, as many at a time as there are scores for.
 static void compute_part(Item it)
 {
     const Job *job = it.job;
-    for (it.row = 0; it.row < job->rows; it.row += MOST_ROWS) {
-        it.rows = within(job->rows - it.row, 0, MOST_ROWS);
-        long first = it.part * PART;
+    long most = MOST_ROWS / it.heads, first = it.part * PART;
+    for (it.row = 0; it.row < job->rows; it.row += most) {
+        it.rows = within(job->rows - it.row, 0, most);
         it.from = within(mask_seen(&it.rule, it.row / job->group).from, first, first + PART);
         it.to = within(mask_seen(&it.rule, (it.row + it.rows - 1) / job->group).to, it.from,
                        first + PART);
-        load_rows(&it);
+        for (long g = 0, r = 0; g < it.heads; g++)
+            for (long i = 0; i < it.rows; i++, r++)
+                load_row(&it, it.w->q + r * job->Dq, it.g + g, it.row + i);
         if (it.from == it.to)
             continue;
         score_part(&it);
@@ -397,13 +449,14 @@ static void work(void *argument, int thread)
 {
     Job *job = argument;
     const Pass *p = job->pass;
-    long all = p->B * p->G * job->parts, index;
+    long bundles = (p->G + job->heads - 1) / job->heads;
+    long all = p->B * bundles * job->parts, index;
     while ((index = atomic_fetch_add(&job->next, 1)) < all) {
         Item it = {.job = job, .w = &job->scratch[thread], .part = index % job->parts};
-        it.b = index / job->parts / p->G;
-        it.g = index / job->parts % p->G;
+        it.b = index / job->parts / bundles;
+        it.g = index / job->parts % bundles * job->heads;
+        it.heads = within(p->G - it.g, 0, job->heads);
         it.rule = mask_head(p->mask, it.b, it.g * job->group);
-        it.last = mask_seen(&it.rule, p->N - 1).to;
         compute_part(it);
     }
 }
@@ -411,11 +464,11 @@ static void work(void *argument, int thread)
 // --- merging -----------------------------------------------------------------------------------------
 
 // m = max m_c,  l = sum of exp2(unit (m_c - m)) l_c,  O = sum of the same times O_c, over l
-static void merge_row(const Item *it, long r)
+static void merge_row(const Item *it, long g, long r)
 {
     const Job *job = it->job;
-    long at = state_of(it, r);
-    float m = -INFINITY, sum = 0.0f, *to = row_in(&job->pass->out, it, r), *o = it->w->q;
+    long at = state_of(it, g, r);
+    float m = -INFINITY, sum = 0.0f, *to = row_in(&job->pass->out, it, g, r), *o = it->w->q;
     for (long c = 0; c < job->parts; c++)
         m = job->m[at + c] > m ? job->m[at + c] : m;
     float base = m == -INFINITY ? 0.0f : m;
@@ -430,7 +483,7 @@ static void merge_row(const Item *it, long r)
     }
     for (long d = 0; d < job->pass->Dv; d++)
         to[d] = sum == 0.0f ? 0.0f : o[d] / sum;
-    *row_in(&job->pass->lse, it, r) =
+    *row_in(&job->pass->lse, it, g, r) =
         m == -INFINITY ? logf(sum) : m * job->scale_of_m + logf(sum);
 }
 
@@ -438,9 +491,9 @@ static void merge(const Job *job)
 {
     Item it = {.job = job, .w = &job->scratch[0]};
     for (it.b = 0; it.b < job->pass->B; it.b++)
-        for (it.g = 0; it.g < job->pass->G; it.g++)
+        for (long g = 0; g < job->pass->G; g++)
             for (long r = 0; r < job->rows; r++)
-                merge_row(&it, r);
+                merge_row(&it, g, r);
 }
 
 // --- the whole pass --------------------------------------------------------------------------------
@@ -459,6 +512,9 @@ static Job plan(const Pass *p)
     job.unit = fminf(job.scale_of_m * LOG2E, FLT_MAX); // infinity times 0 is NaN
     job.copies_k = p->k.kept != KEPT_F32 || p->D % LANES != 0;
     job.copies_v = p->v.kept != KEPT_F32 || p->Dv % LANES != 0;
+    // In a pool the heads' rows of a block lie side by side: one stream for all of them. Elsewhere
+    // each head has a stream of its own.
+    job.heads = p->k.tables ? within(MOST_ROWS / job.rows, 1, p->G) : 1;
     return job;
 }
 
@@ -481,8 +537,8 @@ static long share_room(Job *job, int threads, float *room)
     job->o = take(room, &at, states * job->Dp);
     for (int t = 0; t < threads; t++) {
         Scratch *w = &job->scratch[t];
-        w->q = take(room, &at, within(job->rows, 1, MOST_ROWS) * widest);
-        w->s = take(room, &at, within(job->rows, 1, MOST_ROWS) * PART);
+        w->q = take(room, &at, MOST_ROWS * widest);
+        w->s = take(room, &at, MOST_ROWS * PART);
         w->k = take(room, &at, LANES * job->Dq);
         w->v = take(room, &at, RUN * job->Dp);
     }
