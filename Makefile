@@ -218,6 +218,32 @@ $(FAST_UNITS:%=build/tests/%): build/tests/%: build/cpu/obj/tests/%.o build/fast
 	$(Q)$(CC) -o $@ $(filter-out %.a,$^) build/fast/cpu.a -lcmocka $(LIBS) -lpthread
 fast: $(CPU_HOSTS:%=build/fast/%)       ## the chapters by fast CPU kernels: DEVICE=fast
 
+# --- benchmarks ------------------------------------------------------------------------------------
+
+# All chapters, the fast kernels and the benchmark's own loops in one program: docs/BENCH.md.
+BENCH       := $(wildcard tests/bench*.c)
+BENCH_OWN   := tests/bench_isa.c tests/bench_limits.c# not compiled as the others are
+BENCH_SETS  := '-DCOMPILED=$(foreach i,$(ISAS),SET($(i)))' '-DBENCH_FLAGS="$(CC) $(STANDARD) $(CFLAGS), kernels $(FAST)"'
+OUT         ?= build/bench/bench.csv
+build/fast/obj/tests/bench_limits.o: tests/bench_limits.c build/cpu/flags Makefile
+	@mkdir -p $(@D) && $(SAY) "cc    $< ($(ISAS))"
+	$(Q)$(CC) $(STANDARD) $(WARNINGS) $(CFLAGS) $(BENCH_SETS) -MMD -MP -c -o $@ $<
+build/tests/bench: $(patsubst %.c,build/cpu/obj/%.o,$(filter-out $(BENCH_OWN),$(BENCH)) $(BESIDE) $(COMMON)) \
+    $(foreach c,$(CHAPTERS),build/cpu/obj/book/$(call number,$(c)).o) build/fast/obj/tests/bench_limits.o \
+    $(foreach i,$(ISAS),build/fast/obj/$(i)/tests/bench_isa.o) build/fast/cpu.a
+	@mkdir -p $(@D) && $(SAY) "link  $@"
+	$(Q)$(CC) -o $@ $^ $(LIBS) -lpthread
+bench: build/tests/bench                ## measure everything, 15 minutes: make bench OUT=mine.csv
+	@mkdir -p $(dir $(OUT))
+	@PYTHON=$${PYTHON:-$$(sh tests/python.sh)} build/tests/bench --out $(OUT) $(ARGS)
+bench-quick: build/tests/bench          ## the same, smaller: two minutes
+	@mkdir -p $(dir $(OUT))
+	@PYTHON=$${PYTHON:-$$(sh tests/python.sh)} build/tests/bench --quick --out $(OUT) $(ARGS)
+bench-check: build/tests/bench          ## is the fast code as fast as it must be? exit 1 if not
+	@mkdir -p build/bench
+	@PYTHON=$${PYTHON:-$$(sh tests/python.sh)} build/tests/bench --check --out build/bench/check.csv $(ARGS)
+.PHONY: bench bench-quick bench-check
+
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
 
 # build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,

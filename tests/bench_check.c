@@ -1,0 +1,2 @@
+#include "bench.h"
+int check_all(void) { return 0; }
