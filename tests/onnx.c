@@ -140,9 +140,12 @@ static bool output_agrees(int n, const cJSON *one, const char *file, const char 
                                               (CompareRules){.bound = bound}));
 }
 
-// The step that the operator calls qk_matmul_output. 07 never has all scores of a row at once.
+// The step that the operator calls qk_matmul_output. 07 never has all scores of a row at once, and
+// with OUTPUT_ONLY in the environment no chapter has.
 static bool step_agrees(int n, const cJSON *one)
 {
+    if (getenv("OUTPUT_ONLY"))
+        return true;
     char want[WORD_TEXT];
     const char *step = qk_step(one);
     return n == 7 || !array(one, "outputs", "qk_matmul_output", want) ||

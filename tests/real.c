@@ -4,7 +4,8 @@
 //
 // nano_sort is a model that sorts letters, with every step of its attention published.
 // stories260k writes stories; its output is float64 attention, rounded. Programs are those of
-// $BUILD, build/cpu unless set. Exits with 1 if one differs.
+// $BUILD, build/cpu unless set; with OUTPUT_ONLY set they hold no scores to show. Exits with 1 if
+// one differs.
 
 #define _XOPEN_SOURCE 700
 #include "program.h"
@@ -95,7 +96,7 @@ static void sort_letters(const Run *run)
     if (!run_model("nano_sort", run, &c))
         return;
     check_output("nano_sort", run);
-    for (int i = 0; i < 3; i++) {
+    for (int i = getenv("OUTPUT_ONLY") ? 2 : 0; i < 3; i++) {
         snprintf(want, sizeof want, "%s/nano_sort/%s.npy", folder, steps[i]);
         report("nano_sort", run, i < 2 ? steps[i] : "output in the trace",
                compare_step(scratch_file("trace"), steps[i], want, run->tolerance));

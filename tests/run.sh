@@ -99,12 +99,20 @@ text() {
 builds() { closing=builds; one builds.sh sh tests/builds.sh; }
 
 # The fast CPU kernels: the ladder again, random shapes by every step on every instruction set that
-# this processor has, others' cases.
+# this processor has, the build's flags, others' cases.
 fast() {
     build fast build/tests/fast
     closing=ladder DEVICE=fast one ladder sh tests/ladder.sh | sed -E 's/^(ok|not ok) +/\1 - fast /'
     closing=fast one fast build/tests/fast 250 1
     closing=fast_cli one fast_cli.sh sh tests/fast_cli.sh
+    sh tests/have.sh cjson/cJSON.h && build build/tests/onnx
+    for isa in $(build/fast/04_gqa --isa list | awk '!/not here/ { print $1 }'); do
+        export OUTPUT_ONLY=1 BUILD=build/fast ATTENTION_ISA="$isa"
+        closing=real one real build/tests/real | sed -E "s/^(ok|not ok|skip) - /&$isa: /"
+        [ ! -x build/tests/onnx ] ||
+            closing=onnx one onnx build/tests/onnx | sed -E "s/^(ok|not ok|skip) - /&$isa: /"
+        unset OUTPUT_ONLY BUILD ATTENTION_ISA
+    done
 }
 
 # The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong

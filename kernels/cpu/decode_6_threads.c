@@ -74,10 +74,10 @@ static long rounded(long n, long multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-// --- memory ahead of time ------------------------------------------------------------------------
+// --- memory ahead of time -----------------------------------------------------------------------
 
-// Keys that are walked over in one go, from j on: all that lie together, in whole vectors; of blocks
-// that fill no vector, a vector's worth.
+// Keys that are walked over in one go, from j on: all that lie together, in whole vectors; where
+// blocks fill no vector, a vector's worth.
 static long run_of(const Item *it, const Rows *rows, long j)
 {
     long together = rows_together(rows, j), left = it->to - j;
@@ -99,7 +99,7 @@ static const char *next_run(const Item *it, const Rows *rows, long j, long g)
     return row_of(rows, it->b, it->g, next < it->to ? next : j);
 }
 
-// --- scores ------------------------------------------------------------------------------------
+// --- scores -------------------------------------------------------------------------------------
 
 // One row as whole vectors of floats, zeros behind it. `kept` is a constant in every caller.
 INLINE void widen_as(float *to, const void *from, const Kept kept, long width, long padded)
@@ -208,7 +208,7 @@ static void score_part(const Item *it)
     }
 }
 
-// --- softmax -------------------------------------------------------------------------------------
+// --- softmax ------------------------------------------------------------------------------------
 
 // What the user's own array adds to the scores of row r of KV head g: the address of its first
 // key's; or NULL.
@@ -286,13 +286,13 @@ static bool weigh_part(const Item *it)
     return hides;
 }
 
-// --- values --------------------------------------------------------------------------------------
+// --- values -------------------------------------------------------------------------------------
 
 // Values as the loops below read them: n rows `step` floats apart, and what comes later.
 typedef struct {
     const float *at;
     long n, step;
-    const char *ahead; // row j's counterpart lies at ahead + j * step * size; NULL: asked for already
+    const char *ahead; // what row j asks for: ahead + j * step * size; NULL: nothing
     long size;         // bytes of a number there
 } Values;
 
@@ -403,7 +403,7 @@ static void mix_part(const Item *it, bool hides)
     }
 }
 
-// --- items -----------------------------------------------------------------------------------------
+// --- items --------------------------------------------------------------------------------------
 
 // Where row r of KV head g lies in q, out or lse.
 static float *row_in(const Tensor *t, const Item *it, long g, long r)
@@ -461,7 +461,7 @@ static void work(void *argument, int thread)
     }
 }
 
-// --- merging -----------------------------------------------------------------------------------------
+// --- merging ------------------------------------------------------------------------------------
 
 // m = max m_c,  l = sum of exp2(unit (m_c - m)) l_c,  O = sum of the same times O_c, over l
 static void merge_row(const Item *it, long g, long r)
@@ -496,7 +496,7 @@ static void merge(const Job *job)
                 merge_row(&it, g, r);
 }
 
-// --- the whole pass --------------------------------------------------------------------------------
+// --- the whole pass -----------------------------------------------------------------------------
 
 static Job plan(const Pass *p)
 {
