@@ -143,6 +143,12 @@ static void test_bytes(void **state)
     tensor_free(&c);
     assert_int_equal(tensor_live_bytes(), 0);
     assert_int_equal(tensor_peak_bytes(), 148);
+    tensor_hold(200); // memory that is no tensor's counts as one
+    assert_int_equal(tensor_live_bytes(), 200);
+    assert_int_equal(tensor_peak_bytes(), 200);
+    tensor_hold(-200);
+    assert_int_equal(tensor_live_bytes(), 0);
+    assert_int_equal(tensor_peak_bytes(), 200);
 }
 
 // --- views ------------------------------------------------------------------------------
