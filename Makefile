@@ -178,7 +178,7 @@ ARCH_avx512  := $(ARCH_avx2) -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512
 # They may add in any order and fuse a product with a sum: the bound of docs/TESTING.md holds them.
 FAST         := -O3 -ffp-contract=fast
 CPU_STEPS    := $(wildcard kernels/cpu/prefill_*.c kernels/cpu/decode_*.c) kernels/cpu/isa.c
-CPU_SHARED   := $(addprefix kernels/cpu/,dispatch.c host.c pass.c threads.c workspace.c)
+CPU_SHARED   := $(addprefix kernels/cpu/,blas.c dispatch.c host.c pass.c projection.c threads.c workspace.c)
 CPU_HOSTS    := $(patsubst kernels/cpu/%.c,%,$(wildcard kernels/cpu/[0-9]*.c))
 # $(1) the folder, $(2) the variant whose other objects it takes, $(3) the compiler, $(4) more flags,
 # $(5) where its test goes, $(6) the instruction sets
@@ -190,13 +190,18 @@ build/$(1)/obj/$(i)/%.o: %.c build/$(2)/flags Makefile
 build/$(1)/obj/kernels/cpu/dispatch.o: kernels/cpu/dispatch.c build/$(2)/flags Makefile
 	@mkdir -p $$(@D) && $$(SAY) "cc    $$< ($(6))"
 	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) '-DCOMPILED=$(foreach i,$(6),SET($(i)))' -MMD -MP -c -o $$@ $$<
+# linear() is kernels/cpu/projection.c's, which falls back on the plain one.
+build/$(1)/obj/common/projection.o: common/projection.c build/$(2)/flags Makefile
+	@mkdir -p $$(@D) && $$(SAY) "cc    $$< (linear_plain)"
+	$$(Q)$(3) $(STANDARD) $(WARNINGS) $(CFLAGS) $(4) -Dlinear=linear_plain -MMD -MP -c -o $$@ $$<
 build/$(1)/cpu.a: $(foreach i,$(6),$(CPU_STEPS:%.c=build/$(1)/obj/$(i)/%.o)) \
     build/$(1)/obj/kernels/cpu/dispatch.o \
     $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/dispatch.c,$(CPU_SHARED)))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 $(foreach c,$(CPU_HOSTS),
 build/$(1)/$(c): $(patsubst %.c,build/$(2)/obj/%.o,$(filter-out %/attention.c,$(wildcard chapters/$(c)/*.c)) \
-    kernels/cpu/$(c).c kernels/cpu/backend.c $(filter-out common/backend.c,$(COMMON))) build/$(1)/cpu.a
+    kernels/cpu/$(c).c kernels/cpu/backend.c $(filter-out common/backend.c common/projection.c,$(COMMON))) \
+    build/$(1)/obj/common/projection.o build/$(1)/cpu.a
 	@$$(SAY) "link  $$@"
 	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread
 build/$(1)/obj/book/$(call number,$(c)).o: kernels/cpu/$(c).c build/$(2)/flags Makefile

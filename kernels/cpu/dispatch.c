@@ -7,6 +7,11 @@
 const char *const prefill_names[] = {PREFILL_LADDER(NAME_OF) NULL};
 const char *const decode_names[] = {DECODE_LADDER(NAME_OF) NULL};
 
+bool prefill_traces(int step)
+{
+    return step == PREFILL_naive || step == PREFILL_order || step == PREFILL_blas;
+}
+
 // COMPILED is the build's list of instruction sets, the best first: SET(avx512) SET(avx2) ...
 #define DECLARE(name) extern const Isa isa_##name;
 #define ROW(name) &isa_##name,

@@ -28,8 +28,7 @@ bool host_has_kernel(const char *name)
 
 bool host_holds_scores(void)
 {
-    static const char *const names[] = {"naive", "order", "blas", NULL};
-    return host_choice.kernel && place_of(names, host_choice.kernel) >= 0;
+    return host_choice.kernel && prefill_traces(place_of(prefill_names, host_choice.kernel));
 }
 
 static void add_names(char *text, size_t room, const char *const *names, const char *ladder,
@@ -69,6 +68,15 @@ static PassKernel *choose(const Pass *p)
     return isa->prefill[prefill];
 }
 
+// Does that kernel show its steps itself?
+static bool traces(PassKernel *kernel)
+{
+    for (int step = 0; step < PREFILL_STEPS; step++)
+        if (kernel == isa_best()->prefill[step])
+            return prefill_traces(step);
+    return false;
+}
+
 // --- 16-bit keys and values ----------------------------------------------------------------------
 
 // To bf16, to the nearest, ties to even; a NaN stays one.
@@ -103,7 +111,8 @@ static uint16_t f16_of(float x)
     return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
 }
 
-// Every row of all sequences as 16-bit numbers, [B, G, M, width], the caller's to free.
+// Every row of all sequences as 16-bit numbers, [B, G, M, width], the caller's to free. lengths NULL:
+// all have M.
 static uint16_t *narrow(Rows *rows, long B, long G, const long *lengths, long M, long width)
 {
     uint16_t *all = huge_alloc(B * G * M * width * (long)sizeof *all);
@@ -111,7 +120,7 @@ static uint16_t *narrow(Rows *rows, long B, long G, const long *lengths, long M,
                .head = M * width, .token = width};
     for (long b = 0; b < B; b++)
         for (long g = 0; g < G; g++)
-            for (long j = 0; j < lengths[b]; j++) {
+            for (long j = 0; j < (lengths ? lengths[b] : M); j++) {
                 const float *from = row_of(rows, b, g, j);
                 uint16_t *at = all + ((b * G + g) * M + j) * width;
                 for (long d = 0; d < width; d++)
@@ -159,13 +168,19 @@ void host_pass(Pass p, Trace *trace)
     p.mask = &own;
     for (long b = 0; b < p.B; b++)
         p.M = own.lengths[b] > p.M ? own.lengths[b] : p.M;
+    PassKernel *kernel = choose(&p);
+    if (traces(kernel) && !trace->quiet) { // it shows the scores of hidden keys, too
+        p.trace = trace;
+        p.M = trace->mask.keys;
+    }
     own.keys = p.M;
     if (host_choice.kept != KEPT_F32) {
-        k = narrow(&p.k, p.B, p.G, own.lengths, p.M, p.D);
-        v = narrow(&p.v, p.B, p.G, own.lengths, p.M, p.Dv);
+        k = narrow(&p.k, p.B, p.G, p.trace ? NULL : own.lengths, p.M, p.D);
+        v = narrow(&p.v, p.B, p.G, p.trace ? NULL : own.lengths, p.M, p.Dv);
     }
-    choose(&p)(&p);
-    show(&p, trace);
+    kernel(&p);
+    if (!p.trace)
+        show(&p, trace);
     free(k);
     free(v);
     free(own.lengths);

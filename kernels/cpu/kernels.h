@@ -12,7 +12,8 @@
 #include <stdbool.h>
 
 // A step is a row here and a file, prefill_N_name.c or decode_N_name.c.
-#define PREFILL_LADDER(STEP) STEP(threads)
+#define PREFILL_LADDER(STEP) STEP(naive) STEP(order) STEP(blas) STEP(tile) STEP(registers) \
+    STEP(exp) STEP(packed) STEP(fused) STEP(skip) STEP(threads)
 #define DECODE_LADDER(STEP) STEP(threads)
 
 #define PREFILL_ENUM(name) PREFILL_##name,
@@ -32,6 +33,9 @@ typedef struct {
 
 // The words of --kernel, in the ladders' order.
 extern const char *const prefill_names[], *const decode_names[];
+
+// Does that step of prefill hold all scores of a head, and show them where p->trace is set?
+bool prefill_traces(int step);
 
 // Instruction set i of those compiled, the best first; NULL past the last.
 const Isa *isa_at(int i);
