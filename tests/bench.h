@@ -117,6 +117,9 @@ struct Entry {
     void (*reset)(Entry *e);
     void (*close)(Entry *e);
     double reported;           // seconds of the last run, where another process measured it; or -1
+    bool   alone;              // it makes its arrays itself, and has no result to be compared
+    double room;               // bytes that it makes, where its shape does not tell
+    double weight;             // a run stands for so many in a ratio; 0: for itself
     Arrays *arrays;
     Tensor out, lse;
     void  *state;
@@ -174,7 +177,7 @@ bool suites_have(const char *name);
 void suites_print(void);
 void suites_run(const char *names); // separated by commas; NULL: all
 void gpt2_suite(void);
-void gpt2_decode_group(const char *suite, int threads, Entry **out);
+Entry *gpt2_add_cached(int threads); // tokens of a small model, to the group that was begun
 int  check_all(void);               // 1 if a figure was not reached
 
 #endif

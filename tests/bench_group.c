@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static const double ENOUGH = 0.005;   // seconds: a shorter run is timed several times over
+static const double SLOW = 0.1;       // and a longer one is timed no more often than it must be
 static const double CALIBRATION = 0.03;
 
 Plan plan;
@@ -95,7 +96,7 @@ static double group_bytes(void)
         Shape s = group.entries[i].shape;
         s.kept = KEPT_F32;
         bytes += shape_bytes(&s) + 8.0 * (double)(s.B * s.H * s.N * s.D) +
-                 entry_bytes(&group.entries[i]);
+                 entry_bytes(&group.entries[i]) + group.entries[i].room;
     }
     return bytes;
 }
@@ -178,9 +179,11 @@ static void open_entry(Entry *e)
         skip(e, e->skipped);
         return;
     }
-    e->arrays = arrays_use(s);
-    e->out = tensor_new(SHAPE(s->B, s->H, s->N, s->D));
-    e->lse = tensor_new(SHAPE(s->B, s->H, s->N));
+    if (!e->alone) {
+        e->arrays = arrays_use(s);
+        e->out = tensor_new(SHAPE(s->B, s->H, s->N, s->D));
+        e->lse = tensor_new(SHAPE(s->B, s->H, s->N));
+    }
     if (e->open)
         e->open(e);
     if (e->skipped) {
@@ -194,9 +197,11 @@ static void open_entry(Entry *e)
     e->peak = tensor_peak_bytes();
     e->scratch = e->peak - live;
     e->moved = counts.read_bytes + counts.written_bytes;
+    if (e->reported >= 0) // another process's memory
+        e->peak = e->scratch = e->moved = -1;
     seconds = seconds < ENOUGH / 4 ? seconds_of_run(e) : seconds; // it was cold
     e->repeats = seconds < ENOUGH ? (int)(ENOUGH / seconds) + 1 : 1;
-    if (!agrees(e))
+    if (!e->alone && !agrees(e))
         skip(e, "its result is not that of the others");
 }
 
@@ -226,18 +231,28 @@ static Sample best_of(const Entry *e)
     return limit_of(e->isa ? e->isa : isa_best(), e->threads)->best;
 }
 
-// Has every entry as many rounds that stand as it needs?
-static bool enough(int rounds)
+// Has it as many rounds that stand as it needs?
+static bool has_enough(const Entry *e)
 {
-    bool all = rounds >= flags.rounds;
-    for (int i = 0; all && i < group.count; i++) {
-        const Entry *e = &group.entries[i];
-        int stand = 0;
-        for (int r = 0; r < e->rounds.count; r++)
-            stand += round_stands(&e->rounds, r, best_of(e), group.bound);
-        all = e->skipped || stand >= flags.rounds;
-    }
-    return all;
+    int stand = 0;
+    for (int r = 0; r < e->rounds.count; r++)
+        stand += round_stands(&e->rounds, r, best_of(e), group.bound);
+    return stand >= flags.rounds;
+}
+
+// The rounds of an entry that is slow and has enough end early: others may need more.
+static bool takes_part(const Entry *e, int round)
+{
+    bool slow = e->rounds.count > 0 && e->rounds.seconds[0] > SLOW;
+    return !e->skipped && e->rounds.count == round && !(slow && has_enough(e));
+}
+
+static bool all_have_enough(void)
+{
+    for (int i = 0; i < group.count; i++)
+        if (!group.entries[i].skipped && !has_enough(&group.entries[i]))
+            return false;
+    return true;
 }
 
 // Each round begins with another entry. Where rounds had to be left out there are more, up to half
@@ -245,10 +260,10 @@ static bool enough(int rounds)
 static void run_rounds(void)
 {
     long most = flags.rounds + (flags.rounds + 1) / 2;
-    for (int round = 0; round < most && !enough(round); round++) {
+    for (int round = 0; round < most && !all_have_enough(); round++) {
         for (int i = 0; i < group.count; i++) {
             Entry *e = &group.entries[(round + i) % group.count];
-            if (!e->skipped)
+            if (takes_part(e, round))
                 one_turn(e, round);
         }
         double part = (double)(round + 1) / (double)flags.rounds;
@@ -256,15 +271,25 @@ static void run_rounds(void)
     }
 }
 
+static double weight_of(const Entry *e)
+{
+    return e->weight > 0 ? e->weight : 1;
+}
+
 static void finish_entry(Entry *e)
 {
+    if (e->skipped)
+        return;
     if (e->against && e->against->skipped)
         e->against = NULL;
-    if (!e->skipped)
-        e->summary = summarize(&e->rounds, e->against ? &e->against->rounds : NULL, best_of(e),
-                               group.bound, e->flops, e->streamed);
-    if (!e->skipped)
-        csv_row(group.suite, e);
+    Summary *s = &e->summary;
+    *s = summarize(&e->rounds, e->against ? &e->against->rounds : NULL, best_of(e), group.bound,
+                   e->flops, e->streamed);
+    if (e->against) {
+        double factor = weight_of(e->against) / weight_of(e);
+        s->ratio.median *= factor, s->ratio.min *= factor, s->ratio.max *= factor;
+    }
+    csv_row(group.suite, e);
 }
 
 void group_run(void)

@@ -72,6 +72,16 @@ static void product(float *y, long y_row, const float *x, const float *w, long r
         some_rows(y + r * y_row, y_row, x + r * in, w, 1, in);
 }
 
+// sigmoid(x) is 1 / (1 + e) or e / (1 + e), with e = exp(-|x|): vec_exp2 takes what is not above 0.
+static void gelu(float *x, long n)
+{
+    for (long i = 0; i < n; i += LANES) {
+        vec at = vec_load(x + i), e = vec_exp2(vec_max(at, -at) * vec_of(-1.702f * 0x1.715476p+0f));
+        vec one = vec_of(1.0f);
+        vec_store(x + i, at * vec_select(at > (vec){0}, one, e) / (one + e));
+    }
+}
+
 #define NAME_TEXT(isa) #isa
 #define NAME(isa) NAME_TEXT(isa)
 
@@ -83,4 +93,5 @@ const BenchIsa KERNEL(bench_isa) = {
     .read = read_all,
     .panel = PANEL_KEYS,
     .product = product,
+    .gelu = gelu,
 };

@@ -15,6 +15,8 @@ typedef struct {
     // for many rows, and for one row a walk over w.
     long panel;
     void (*product)(float *y, long y_row, const float *x, const float *w, long rows, long in);
+    // x = x sigmoid(1.702 x), n a multiple of 16.
+    void (*gelu)(float *x, long n);
 } BenchIsa;
 
 // That of an instruction set by its name.

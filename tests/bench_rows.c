@@ -184,10 +184,10 @@ static void add_number(char *row, size_t room, const char *format, double x)
         snprintf(row + n, room - n, format, x);
 }
 
+// Below 0: not known.
 static void add_long(char *row, size_t room, long x)
 {
-    size_t n = strlen(row);
-    snprintf(row + n, room - n, ",%ld", x);
+    add_number(row, room, "%.0f", x < 0 ? NAN : (double)x);
 }
 
 // From suite to tile.

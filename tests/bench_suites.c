@@ -45,7 +45,7 @@ static void run_and_end(void)
 // Chapters take seconds where the kernels take milliseconds: they come along as far as is bearable.
 static void prefill_group(Shape s)
 {
-    long far = s.D == 64 ? 1024 : 512;
+    long far = s.D == 64 ? 512 : 256;
     group_begin("prefill", BY_PEAK);
     Entry *fast = add_fast(&s, -1, 1);
     if (flags.threads > 1)
@@ -264,7 +264,7 @@ static void threads(void)
 static void chapters(void)
 {
     long N[32];
-    int n = lengths_of(N, 64, flags.tiny ? 64 : flags.quick ? 256 : 512, flags.quick ? 4 : 2);
+    int n = lengths_of(N, 64, flags.tiny ? 64 : flags.quick ? 256 : 1024, flags.quick ? 4 : 2);
     for (int i = 0; i < n; i++) {
         Shape s = heads_of_12(N[i], N[i], false);
         group_begin("chapters", BY_PEAK);

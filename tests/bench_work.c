@@ -364,6 +364,8 @@ void fast_entry(Entry *e, bool decodes, int step)
     e->guess = slow ? shape_flops(&e->shape) / 2e9
                     : shape_flops(&e->shape) / (60e9 * e->threads) + shape_bytes(&e->shape) / 15e9;
     snprintf(e->name, sizeof e->name, "%s-%s", decodes ? "decode" : "prefill", name);
+    if (e->threads > 1)
+        snprintf(e->name + strlen(e->name), 16, "-%dt", e->threads);
     if (!(decodes ? e->isa->decode : e->isa->prefill)[step])
         e->skipped = "this instruction set does not have the step";
 }
