@@ -29,6 +29,7 @@ functions() {
         /^[A-Za-z_].*\(/ && !/;$/ && !/^typedef/ && !/=/ {
             text = above; open = 1; name = $0
             sub(/__launch_bounds__\([^)]*\) */, "", name)
+            if (sub(/.*KERNEL\(/, "", name)) sub(/\).*/, "", name)
             sub(/\(.*/, "", name); sub(/.*[ *&]/, "", name)
         }
         open { text = text $0 "\\n" }
@@ -84,18 +85,25 @@ for c in $chapters; do
     before=$c
 done
 
-# The kernels are two ladders of the same kind: a file a chapter, and a file a step of chapter 07.
-for ladder in 'kernels/cuda/0[1-6]_*.cu' 'kernels/cuda/07_*.cu'; do
+# The kernels are ladders of the same kind: for a GPU a file a chapter, and a file a step of chapter
+# 07; for a CPU a file a step of prefill, of which there are ten, and one a step of decode.
+climb() { # cuda or cpu, the files in their order
+    device=$1
+    shift
     before=
-    for k in $ladder; do
+    for k; do
         [ -f "$k" ] || continue
-        name=$(basename "$k" .cu)
+        name=$(basename "$k")
         functions "$k" > "$work/new"
-        [ -n "$before" ] && hold "cuda/$name" "$k" "$before" && kernels=$((kernels + 1))
+        [ -n "$before" ] && hold "$device/${name%.*}" "$k" "$before" && kernels=$((kernels + 1))
         mv "$work/new" "$work/old"
         before=$k
     done
-done
+}
+climb cuda kernels/cuda/0[1-6]_*.cu
+climb cuda kernels/cuda/07_*.cu
+climb cpu kernels/cpu/prefill_[0-9]_*.c kernels/cpu/prefill_[0-9][0-9]_*.c
+climb cpu kernels/cpu/decode_[0-9]_*.c kernels/cpu/decode_[0-9][0-9]_*.c
 [ "$bad" = 0 ] && [ "$checked" -gt 0 ] && [ "$headers" -gt 0 ] && [ "$kernels" -gt 0 ] &&
     echo "ok - what neighbours share is the same (functions: $checked, headers: $headers)"
 exit $bad

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What a program that is linked with OpenBLAS would get from its header. It is written down here
+// because the header may not be on this machine either.
+
 // Netlib's numbers for what a matrix is like.
 enum { ROW_MAJOR = 101, AS_IT_LIES = 111, TURNED = 112 };
 

@@ -205,6 +205,7 @@ static void find_values(Item *it)
     }
 }
 
+// S = Q K^T, row by row
 static void tile_scores(const Item *it)
 {
     long D = it->job->pass->D;

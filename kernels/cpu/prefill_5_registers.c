@@ -276,6 +276,7 @@ static void find_values(Item *it)
     it->finite = are_finite(it);
 }
 
+// S = Q K^T, strip by strip
 static void tile_scores(const Item *it)
 {
     long Dq = it->job->Dq;
@@ -296,6 +297,7 @@ static void tile_weights(const Item *it)
     }
 }
 
+// O += P V, strip by strip
 static void tile_mix(const Item *it)
 {
     Scratch *w = it->w;

@@ -5,7 +5,7 @@
 // So scores stay as they come out of the product, and the scale costs nothing: its sign goes into
 // Q, its size into the exponent.
 //
-// Predicted: about twice as fast, for expf had become as dear as both products. Loses: what is
+// Predicted: more than twice as fast, for expf had become dearer than both products. Loses: what is
 // left is the sum across the lanes for every single score.
 
 #include "kernels.h"
@@ -183,6 +183,7 @@ static void strip_weights(float *restrict s, float *restrict l, const float *res
         vec_store(l + i * LANES, vec_load(l + i * LANES) * fade[i] + sum[i]);
 }
 
+// What was summed so far shrinks, in a walk of its own.
 static void strip_fade(float *o, long Dp, const float *fade)
 {
     for (int i = 0; i < STRIP; i++)
@@ -311,6 +312,7 @@ static void find_values(Item *it)
     it->finite = are_finite(it);
 }
 
+// S = Q K^T, strip by strip
 static void tile_scores(const Item *it)
 {
     long Dq = it->job->Dq;
@@ -334,6 +336,7 @@ static void tile_weights(const Item *it)
     }
 }
 
+// O += P V, strip by strip
 static void tile_mix(const Item *it)
 {
     Scratch *w = it->w;

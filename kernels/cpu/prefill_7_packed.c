@@ -224,6 +224,7 @@ static void strip_weights(float *restrict s, float *restrict l, const float *res
         vec_store(l + i * LANES, vec_load(l + i * LANES) * fade[i] + sum[i]);
 }
 
+// What was summed so far shrinks, in a walk of its own.
 static void strip_fade(float *o, long Dp, const float *fade)
 {
     for (int i = 0; i < STRIP; i++)
@@ -337,6 +338,7 @@ static void find_values(Item *it, long block)
     it->finite = are_finite(it);
 }
 
+// S = Q K^T, strip by strip
 static void tile_scores(const Item *it)
 {
     long D = it->job->pass->D;
@@ -360,6 +362,7 @@ static void tile_weights(const Item *it)
     }
 }
 
+// O += P V, strip by strip
 static void tile_mix(const Item *it)
 {
     Scratch *w = it->w;

@@ -5,9 +5,8 @@
 // sums are still in registers, O shrinks as the second product loads it, and two strips are under
 // way at once, so that the processor need not wait for the first one's maximum.
 //
-// Predicted: 5 to 10 % of the FMA peak more than step 7: one walk over the scores less, and one
-// over O. Loses: it computes what the mask hides, so that a causal pass takes as long as a full
-// one.
+// Predicted: about 5 % of the FMA peak more than step 7: a walk over the scores less, and one over
+// O. Loses: it computes what the mask hides, so that a causal pass takes as long as a full one.
 
 #include "kernels.h"
 #include "vector.h"

@@ -1,5 +1,5 @@
-// The fast build's linear(), by OpenBLAS's matrix product. The rest of common/projection.c is used as
-// it is; its own linear() is called linear_plain in this build.
+// The fast build's linear(), by OpenBLAS's matrix product. The rest of common/projection.c is used
+// as it is; its own linear() is called linear_plain in this build.
 
 #include "../../common/projection.h"
 
@@ -9,7 +9,7 @@
 
 void linear_plain(Tensor y, Tensor x, Linear l);
 
-// y = x W^T, and the bias last
+// y = x W^T, the bias last. Counts what the plain one counts.
 void linear(Tensor y, Tensor x, Linear l)
 {
     long n = x.shape[0], in = x.shape[1], out = l.w.shape[0];
