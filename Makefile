@@ -249,6 +249,16 @@ bench-check: build/tests/bench          ## is the fast code as fast as it must b
 	@PYTHON=$${PYTHON:-$$(sh tests/python.sh)} build/tests/bench --check --out build/bench/check.csv $(ARGS)
 .PHONY: bench bench-quick bench-check
 
+# --- plots -----------------------------------------------------------------------------------------
+
+plots:                                  ## every figure: SVG into plots/figures, PNG into build/plots
+	@sh plots/draw.sh
+plot-bench:                             ## your own measurements: make plot-bench DATA=mine.csv
+	@sh plots/draw.sh --data '$(DATA)'
+plot-data: all tools fast               ## the tables behind the figures of counts (a minute)
+	@sh plots/data.sh plots/data
+.PHONY: plots plot-bench plot-data
+
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
 
 # build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Draws figures: SVG into plots/figures, where pages show it, and PNG at twice the size into
+# build/plots.
+#
+#     sh plots/draw.sh                     all of them
+#     sh plots/draw.sh scratch time        some
+#     sh plots/draw.sh --data mine.csv     what a file of your own holds, both kinds into build/plots
+#     sh plots/draw.sh --into DIR          SVG elsewhere (tests/plots.sh)
+#     sh plots/draw.sh --list
+#
+# A picture comes into being under another name: there is a whole one or none. Exit: 0 drawn, 2 usage,
+# 3 a file that holds something else, 4 no gnuplot, 6 could not write.
+
+set -u
+cd "$(dirname "$0")/.." || exit 2
+LC_ALL=C
+export LC_ALL
+counted='scratch moved kernels kv waste error'
+timed='time decode cached prefill_ladder decode_ladder roofline'
+into=plots/figures data= names=
+say() { echo "plots: $*"; }
+fail() { code=$1; shift; say "$@" >&2; exit "$code"; }
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --data | --into) [ $# -gt 1 ] || fail 2 "$1: expected a value" ;;
+    esac
+    case $1 in
+    --data) data=$2; shift; [ -n "$data" ] || fail 2 '--data: expected a file: make plot-bench DATA=mine.csv' ;;
+    --into) into=$2; shift ;;
+    --list) echo $counted $timed; exit 0 ;;
+    -*) fail 2 "$1: no such flag; the first lines of plots/draw.sh list them" ;;
+    *) case " $counted $timed " in
+        *" $1 "*) names="$names $1" ;;
+        *) fail 2 "$1: no such figure; there are $counted $timed" ;;
+        esac ;;
+    esac
+    shift
+done
+gnuplot=${GNUPLOT:-gnuplot}
+command -v "$gnuplot" > /dev/null 2>&1 ||
+    fail 4 'gnuplot is not here: make setup installs it (Debian: gnuplot-nox, Homebrew: gnuplot)'
+
+work=build/plots
+mkdir -p "$work" "$into" || exit 6
+new=$work/new.$$
+trap 'rm -f "$new" "$new".*' EXIT
+trap 'exit 130' INT TERM HUP
+
+# picture NAME SCRIPT FORMAT PLACE: a script that complains has drawn nothing (but of a degree
+# sign, which this locale has not and no figure needs). The reader's browser
+# picks the font; names that it may have come first.
+picture() {
+    "$gnuplot" -e "fmt='$3'; out='$new'; table='$work/$1'" "plots/$2.gp" > "$new.all" 2>&1 < /dev/null &&
+        ! grep -v -e 'degree sign' -e '^ *$' "$new.all" > "$new.log" && [ -s "$new" ] || {
+        sed 's/^/    /' "$new.log" >&2
+        fail 1 "$1: gnuplot could not draw it"
+    }
+    [ "$3" = png ] || sed 's/font-family="sans-serif"/font-family="Helvetica, Arial, sans-serif"/g' "$new" > "$new.svg"
+    [ "$3" = png ] && from=$new || from=$new.svg
+    mv "$from" "$4" || exit 6
+}
+
+draw() { # NAME SCRIPT FOLDER: SVG there, PNG into build/plots
+    picture "$1" "$2" svg "$3/$1.svg"
+    picture "$1" "$2" png "$work/$1.png"
+    say "$3/$1.svg, $work/$1.png"
+}
+
+# from_bench NAME SCRIPT CSV FOLDER: drawn, or skipped by name where the file has no such suite
+from_bench() {
+    awk -v figure="$1" -v base="$work/$1" -f plots/bench.awk "$3" 2> "$new.awk"
+    case $? in
+    0) draw "$1" "$2" "$4" ;;
+    9) say "$1: skipped, $3 has no rows for it" ;;
+    *) fail 3 "$(cat "$new.awk")" ;;
+    esac
+}
+
+# A file of your own is looked through whole before anything is drawn.
+if [ -n "$data" ]; then
+    [ -f "$data" ] && [ -r "$data" ] || fail 3 "$data: cannot be read: expected a CSV of make bench or of --bench"
+    schema=$(awk -v figure=check -f plots/bench.awk "$data" 2> "$new.awk") || fail 3 "$(cat "$new.awk")"
+    if [ "$schema" = chapter ]; then
+        from_bench own own "$data" "$work"
+    else
+        for name in ${names:-$timed}; do from_bench "$name" "$name" "$data" "$work"; done
+    fi
+    exit 0
+fi
+
+for name in ${names:-$counted $timed}; do
+    case " $counted " in
+    *" $name "*) draw "$name" "$name" "$into" ;;
+    *) if [ -f plots/data/bench.csv ]; then
+        from_bench "$name" "$name" plots/data/bench.csv "$into"
+    else
+        say "$name: skipped, plots/data/bench.csv is not here: make bench OUT=plots/data/bench.csv"
+    fi ;;
+    esac
+done
