@@ -1,3 +1,6 @@
+// A library that is only looked for when it is needed, and that is not trusted: what it gives is
+// compared with what a loop gives before anything depends on it.
+
 #define _POSIX_C_SOURCE 200809L
 #include "blas.h"
 
@@ -25,26 +28,30 @@ static struct {
     bool looked;
     Sgemm *sgemm; // NULL: a plain loop
     Sgemv *sgemv;
-    void (*set_threads)(int count);
+    void (*set_threads)(int count); // NULL: the library decides (Accelerate)
     char name[80];
 } blas = {.name = "a plain loop: OpenBLAS is not here"};
 
 // --- products ------------------------------------------------------------------------------------
 
-// C[i,j] = sum over e of A[i,e] B[e,j]
+// C[i,j] = sum over e of A[i,e] B[e,j], the inner loop along a row of whatever B is.
 static void multiply_plainly(Tensor c, Tensor a, Tensor b, bool turned)
 {
-    for (long i = 0; i < c.shape[0]; i++)
-        for (long j = 0; j < c.shape[1]; j++) {
-            const float *ai = row(a, i);
-            float sum = 0.0f;
-            for (long e = 0; e < a.shape[1]; e++)
-                sum += ai[e] * (turned ? row(b, j)[e] : row(b, e)[j]);
-            row(c, i)[j] = sum;
-        }
+    long n = c.shape[0], m = c.shape[1], depth = a.shape[1];
+    tensor_fill(c, 0.0f);
+    for (long i = 0; i < n; i++) {
+        float *ci = row(c, i), *ai = row(a, i);
+        for (long j = 0; turned && j < m; j++)
+            for (long e = 0; e < depth; e++)
+                ci[j] += ai[e] * row(b, j)[e];
+        for (long e = 0; !turned && e < depth; e++)
+            for (long j = 0; j < m; j++)
+                ci[j] += ai[e] * row(b, e)[j];
+    }
 }
 
-// One row is a product of a matrix and a vector, which reads the matrix as it lies.
+// One row is a product of a matrix and a vector, which reads the matrix as it lies: the other
+// function would copy it into an order of its own first, for the sake of a single use.
 static void multiply_by_blas(Tensor c, Tensor a, Tensor b, bool turned)
 {
     int n = (int)c.shape[0], m = (int)c.shape[1], depth = (int)a.shape[1];
@@ -59,33 +66,34 @@ static void multiply_by_blas(Tensor c, Tensor a, Tensor b, bool turned)
 
 // --- opening it ----------------------------------------------------------------------------------
 
-// Whole numbers from -4 to 4; row 0 of A has a NaN.
-static void fill(Tensor t, bool with_nan)
+// Whole numbers from -4 to 3: sums of their products are exact, in any order.
+static void fill(Tensor t)
 {
     static unsigned state = 1;
     for (long i = 0; i < tensor_count(t); i++) {
         state = state * 1664525u + 1013904223u;
         t.data[i] = (float)(state >> 16 & 7) - 4.0f;
     }
-    if (with_nan)
-        t.data[tensor_count(t) > 0 ? t.shape[1] - 1 : 0] = NAN;
 }
 
-// Are two numbers the same, or both NaN?
+// Are two numbers the same, or both NaN? Nothing is rounded, so nothing need be allowed for.
 static bool agree(float x, float y)
 {
     return x == y || (isnan(x) && isnan(y));
 }
 
-// Does one product come out as a plain loop's, into memory that held NaN?
+// Does one product come out as a plain loop's, into memory that held NaN? A NaN in the first row of
+// A must not leave that row.
 static bool multiplies(long n, long m, long depth, bool turned)
 {
     Tensor a = tensor_new(SHAPE(n, depth)), c = tensor_new(SHAPE(n, m));
     Tensor b = turned ? tensor_new(SHAPE(m, depth)) : tensor_new(SHAPE(depth, m));
     Tensor wanted = tensor_new(SHAPE(n, m));
     bool right = true;
-    fill(a, n > 1);
-    fill(b, false);
+    fill(a);
+    fill(b);
+    if (n > 1)
+        row(a, 0)[depth - 1] = NAN;
     multiply_by_blas(c, a, b, turned);
     multiply_plainly(wanted, a, b, turned);
     for (long i = 0; i < n * m; i++)
@@ -97,6 +105,7 @@ static bool multiplies(long n, long m, long depth, bool turned)
     return right;
 }
 
+// Sizes below, at and above those that a library's inner loops take at once.
 static bool is_right(void)
 {
     static const long sizes[][3] = {{1, 33, 17}, {1, 64, 64}, {2, 3, 5}, {7, 31, 9}, {33, 65, 17},
@@ -119,6 +128,7 @@ static void name_it(void *library, const char *file)
         snprintf(blas.name, sizeof blas.name, "%.63s", file);
 }
 
+// The first of these libraries that has the product; NULL where none is.
 static void *open_any(const char **file)
 {
     static const char *const files[] = {
@@ -128,14 +138,16 @@ static void *open_any(const char **file)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         void *library = dlopen(files[i], RTLD_NOW | RTLD_LOCAL);
         *file = files[i];
-        if (library)
+        if (library && dlsym(library, "cblas_sgemm") && dlsym(library, "cblas_sgemv"))
             return library;
+        if (library)
+            dlclose(library);
     }
     return NULL;
 }
 
 // Once. What was opened stays open to the end of the program. OpenBLAS makes its threads while it
-// is opened: as many as this variable says.
+// is opened, as many as this variable says: one, unless the user wants more.
 static void look(void)
 {
     const char *file;
@@ -150,7 +162,7 @@ static void look(void)
     blas.sgemv = (Sgemv *)dlsym(library, "cblas_sgemv");
     blas.set_threads = (void (*)(int))dlsym(library, "openblas_set_num_threads");
     blas_threads(1);
-    if (!blas.sgemm || !blas.sgemv || !is_right()) {
+    if (!is_right()) {
         snprintf(blas.name, sizeof blas.name, "a plain loop: %.30s gives wrong results", file);
         blas.sgemm = NULL;
     }
@@ -175,6 +187,7 @@ void blas_threads(int count)
         blas.set_threads(count);
 }
 
+// The library's sizes are ints.
 static bool fits(Tensor t)
 {
     return t.shape[0] <= INT_MAX && t.shape[1] <= INT_MAX && t.stride[0] <= INT_MAX;
