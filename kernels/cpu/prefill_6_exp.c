@@ -268,18 +268,6 @@ typedef struct {
     bool finite;     // are all its values?
 } Item;
 
-// x - x is 0 for a number, and NaN for all else.
-static bool are_finite(const Item *it)
-{
-    vec sum = {0};
-    for (long j = it->seen.from; j < it->seen.to; j++)
-        for (long d = 0; d < it->job->Dp; d += LANES) {
-            vec x = vec_load(it->v + j * it->v_row + d);
-            sum += x - x;
-        }
-    return vec_total(sum) == 0.0f;
-}
-
 // Keys as floats, with zeros behind them and in the place of those that nobody sees.
 static void find_keys(Item *it)
 {
@@ -309,7 +297,18 @@ static void find_values(Item *it)
             vec_store(it->w->v + j * job->Dp + d,
                       vec_kept(row, v->kept, d, within(job->pass->Dv - d, 0, LANES)));
     }
-    it->finite = are_finite(it);
+}
+
+// x - x is 0 for a number, and NaN for all else.
+static bool are_finite(const Item *it)
+{
+    vec sum = {0};
+    for (long j = it->seen.from; j < it->seen.to; j++)
+        for (long d = 0; d < it->job->Dp; d += LANES) {
+            vec x = vec_load(it->v + j * it->v_row + d);
+            sum += x - x;
+        }
+    return vec_total(sum) == 0.0f;
 }
 
 // S = Q K^T, strip by strip
@@ -420,6 +419,7 @@ static void compute_rows(const Job *job, Head h, Scratch *w, long index)
         it.scored.to = rounded(it.seen.to, PANEL_KEYS);
         find_keys(&it);
         find_values(&it);
+        it.finite = are_finite(&it);
         walk_tile(&it);
     }
     store_rows(&it);

@@ -309,18 +309,6 @@ typedef struct {
     bool finite;     // are all its values?
 } Item;
 
-// x - x is 0 for a number, and NaN for all else.
-static bool are_finite(const Item *it)
-{
-    vec sum = {0};
-    for (long j = it->seen.from; j < it->seen.to; j++)
-        for (long d = 0; d < it->job->Dp; d += LANES) {
-            vec x = vec_load(it->v + j * it->v_row + d);
-            sum += x - x;
-        }
-    return vec_total(sum) == 0.0f;
-}
-
 // Values that are no floats, or lie in pages, or do not fill vectors, are copied.
 static void find_values(Item *it, long block)
 {
@@ -335,7 +323,18 @@ static void find_values(Item *it, long block)
                       vec_kept(row, v->kept, d, within(job->pass->Dv - d, 0, LANES)));
     }
     it->k = it->h.packed + (block - it->h.first) * BLOCK * job->pass->D;
-    it->finite = are_finite(it);
+}
+
+// x - x is 0 for a number, and NaN for all else.
+static bool are_finite(const Item *it)
+{
+    vec sum = {0};
+    for (long j = it->seen.from; j < it->seen.to; j++)
+        for (long d = 0; d < it->job->Dp; d += LANES) {
+            vec x = vec_load(it->v + j * it->v_row + d);
+            sum += x - x;
+        }
+    return vec_total(sum) == 0.0f;
 }
 
 // S = Q K^T, strip by strip
@@ -444,6 +443,7 @@ static void compute_rows(const Job *job, Head h, Scratch *w, long index)
         it.scored.from = it.seen.from / PANEL_KEYS * PANEL_KEYS;
         it.scored.to = rounded(it.seen.to, LANES);
         find_values(&it, block);
+        it.finite = are_finite(&it);
         walk_tile(&it);
     }
     store_rows(&it);

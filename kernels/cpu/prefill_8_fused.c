@@ -308,18 +308,6 @@ typedef struct {
     int  half;     // which of the two score tiles holds it
 } Strip;
 
-// x - x is 0 for a number, and NaN for all else.
-static bool are_finite(const Item *it)
-{
-    vec sum = {0};
-    for (long j = it->seen.from; j < it->seen.to; j++)
-        for (long d = 0; d < it->job->Dp; d += LANES) {
-            vec x = vec_load(it->v + j * it->v_row + d);
-            sum += x - x;
-        }
-    return vec_total(sum) == 0.0f;
-}
-
 // Values that are no floats, or lie in pages, or do not fill vectors, are copied.
 static void find_values(Item *it, long block)
 {
@@ -334,11 +322,22 @@ static void find_values(Item *it, long block)
                       vec_kept(row, v->kept, d, within(job->pass->Dv - d, 0, LANES)));
     }
     it->k = it->h.packed + (block - it->h.first) * BLOCK * job->pass->D;
-    it->finite = are_finite(it);
 }
 
-// Some rows of the item, and whether they need a mask. It must not leave the first row fewer keys
-// than there are behind it, nor the last one fewer in front.
+// x - x is 0 for a number, and NaN for all else.
+static bool are_finite(const Item *it)
+{
+    vec sum = {0};
+    for (long j = it->seen.from; j < it->seen.to; j++)
+        for (long d = 0; d < it->job->Dp; d += LANES) {
+            vec x = vec_load(it->v + j * it->v_row + d);
+            sum += x - x;
+        }
+    return vec_total(sum) == 0.0f;
+}
+
+// Some rows of the item. The mask hides nothing from them if the first row sees the block to its
+// end and the last one sees it from its beginning.
 static Strip find_strip(const Item *it, long row, int half)
 {
     long n = within(it->rows - row, 0, STRIP), group = it->job->group;
@@ -454,6 +453,7 @@ static void compute_rows(const Job *job, Head h, Scratch *w, long index)
         it.scored.from = it.seen.from / PANEL_KEYS * PANEL_KEYS;
         it.scored.to = rounded(it.seen.to, LANES);
         find_values(&it, block);
+        it.finite = are_finite(&it);
         walk_strips(&it);
     }
     store_rows(&it);
