@@ -1,345 +1,251 @@
-# From a benchmark's CSV to what one figure draws:
+# From a measurement to what one figure draws:
 #
-#     awk -v figure=time -v base=build/plots/time -f plots/bench.awk mine.csv
+#     awk -v figure=time -v base=build/plots/time -f plots/read.awk -f plots/curves.awk \
+#         -f plots/bench.awk < mine.csv
 #
-# writes base.csv (points: panel,x,y,low,high,colour,marker; an empty line ends a curve),
-# base_labels.csv (panel,x,y,colour,text) and base.gp (the axes' ranges, titles, the caption).
-# mine.csv is what make bench writes or what a chapter's --bench prints, also several of them one
-# behind the other. Exit: 0 drawn, 3 the file is wrong, 9 it has nothing for this figure.
-
-BEGIN {
-    FS = ","
-    BLUE = 29362; RED = 13983232; GREEN = 40563; PINK = 12081295; GOLD = 11893504; SKY = 3839688; GREY = 7041915
-}
-
-function wrong(text) {
-    if (failed) return
-    failed = 1
-    print FILENAME ": " text > "/dev/stderr"
-    exit 3
-}
-
-{ sub(/\r$/, "") }
-/^#/ { comment(); next }
-/^[ \t]*$/ { next }
-$1 == "suite" || $1 == "chapter" { header(); next }
-!columns { wrong("line " FNR ": expected the names of columns, as make bench and --bench write them") }
-NF != columns { wrong("line " FNR ": expected " columns " columns, got " NF) }
-{ row() }
-
-# The machine is what the first comment says, the date what one says that looks like one.
-function comment(    text) {
-    text = substr($0, 2)
-    sub(/^ */, "", text)
-    gsub(/[_{}^@&"\\]/, " ", text)
-    if (text ~ /^(date: *)?[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/) date = ", " substr(text, match(text, /[0-9]/), 10)
-    else if (machine == "") { machine = text; sub(/^(machine|cpu|processor): */, "", machine) }
-}
-
-function header(    i) {
-    schema = $1
-    columns = NF
-    split("", at)
-    for (i = 1; i <= NF; i++) at[$i] = i
-    need("N M D H G median_s min_s max_s scratch_bytes flops")
-    if (schema == "suite") need("name what kernel isa threads mask kv_dtype moved_bytes kv_bytes gflops gbytes_s of_peak of_dram peak_gflops dram_gbytes_s against ratio ratio_min ratio_max")
-}
-
-function need(names,    list, n, i) {
-    n = split(names, list, " ")
-    for (i = 1; i <= n; i++) if (!(list[i] in at)) wrong("line " FNR ": expected a column " list[i])
-}
-
-function row(    name) {
-    rows++
-    for (name in at) cell[rows, name] = $at[name]
-    number("N"); number("M"); number("D"); number("H"); number("G")
-    number("median_s"); number("min_s"); number("max_s"); number("scratch_bytes"); number("flops")
-}
-
-# A cell may be empty where nothing was timed.
-function number(name) {
-    if (cell[rows, name] !~ /^([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?)?$/)
-        wrong("line " FNR ": " name ": expected a number, got \"" cell[rows, name] "\"")
-}
+# A figure picks rows by their suite. Exit: 0 the tables are written, 3 the file is wrong, 9 it has
+# nothing for this figure. figure=check only looks the file through and prints its kind.
 
 END {
-    if (failed) exit 3
-    if (!rows) wrong("it holds no rows")
+    if (!failed && !rows) wrong("it holds no rows")
     if (failed) exit 3
     if (figure == "check") { print schema; exit 0 }
-    table = base ".csv"; labels = base "_labels.csv"; settings = base ".gp"
-    print "panel,x,y,low,high,colour,marker" > table
-    print "panel,x,y,colour,text" > labels
-    if (schema == "chapter") chapter()
+    begin_tables()
+    if (schema == "chapter") own()
     else if (figure == "time") time()
     else if (figure == "decode") decode()
-    else if (figure == "prefill_ladder") ladder("of_peak", "mask")
-    else if (figure == "decode_ladder") ladder("of_dram", "heads")
+    else if (figure == "prefill_ladder") ladder("of_peak")
+    else if (figure == "decode_ladder") ladder("of_dram")
     else if (figure == "cached") cached()
     else if (figure == "roofline") roofline()
     if (!drawn) exit 9
-    printf "MACHINE = \"%s%s\"; ROUNDS = \"%s rounds\"\n", machine, date, least == greatest ? least : least " to " greatest > settings
+    set("MACHINE", machine == "" ? "unknown machine" : machine)
+    set("DATE", date == "" ? "" : ", " date)
+    set("ROUNDS", rounds())
 }
 
-# --- curves ------------------------------------------------------------------------------------
+# --- names -----------------------------------------------------------------------------------------
 
-function shape(i) { return cell[i, "H"] "," cell[i, "G"] "," cell[i, "D"] "," cell[i, "mask"] "," cell[i, "kv_dtype"] }
-
-# What a reader calls it, or "" for what is not drawn.
-function curve_of(i,    what, kernel) {
-    what = cell[i, "what"]; kernel = cell[i, "kernel"]
-    if (what == "chapter") {
-        if (kernel ~ /^04/ && cell[i, "N"] > 1) return "04 naive"
-        if (kernel ~ /^05/ && cell[i, "N"] == 1) return "05 cached"
-        if (kernel ~ /^06/) return "06 paged"
-        if (kernel ~ /^07/) return "07 flash"
-        return ""
-    }
-    if (what == "peer") return cell[i, "threads"] == 1 ? cell[i, "name"] : ""
-    if (what != "fast") return ""
-    if (kernel == "blas") return cell[i, "threads"] == 1 ? "OpenBLAS" : ""
-    return cell[i, "threads"] == 1 ? "fast, 1 thread" : "fast, " cell[i, "threads"] " threads"
+function shape(i) {
+    return get(i, "H") "," get(i, "G") "," get(i, "D") "," get(i, "mask") "," get(i, "kv_dtype")
 }
 
-function colour_of(name) {
-    if (figure == "roofline" && name ~ /^(pre|de)/) return name ~ /^pre/ ? RED : PINK
-    return name ~ /^0[1-5]/ ? BLUE : name ~ /^06/ ? SKY : name ~ /^07/ ? GREEN : name ~ /1 thread$/ ? RED : \
-        name ~ /^fast/ ? PINK : name ~ /limit/ ? GREY : GOLD
+function heads_named(i) {
+    return get(i, "H") " heads, " get(i, "G") " KV heads of size " get(i, "D")
 }
 
-function marker_of(name) {
-    if (figure == "roofline" && name ~ /^(pre|de)/) return name ~ /^pre/ ? 5 : 13
-    return name ~ /^0[1-5]/ ? 7 : name ~ /^06/ ? 4 : name ~ /^07/ ? 9 : name ~ /1 thread$/ ? 5 : name ~ /^fast/ ? 13 : 11
+function mask_named(i) { return get(i, "mask") == "none" ? "no mask" : get(i, "mask") }
+
+# What a reader calls it, or nothing where it is not drawn: 01 to 04 would be one curve.
+function name_of(i,    chapter) {
+    chapter = substr(get(i, "kernel"), 1, 2)
+    if (get(i, "what") == "fast")
+        return get(i, "threads") == 1 ? "fast, 1 thread" : "fast, " get(i, "threads") " threads"
+    if (get(i, "what") != "chapter") return ""
+    if (chapter == "04" && get(i, "N") > 1) return "04 naive"
+    if (chapter == "05" && get(i, "N") == 1) return "05 cached"
+    return chapter == "06" ? "06 paged" : chapter == "07" ? "07 flash" : ""
 }
 
-# point(PANEL, CURVE, x, y, low, high): collected, and written in order of x by write_curves
-function point(panel, name, x, y, low, high,    k) {
-    k = panel SUBSEP name
-    if (!(k in count)) { curves++; curve[curves] = name; curve_panel[curves] = panel }
-    if ((k, x) in had) return
-    had[k, x] = 1
-    count[k]++
-    px[k, count[k]] = x; py[k, count[k]] = y; pl[k, count[k]] = low; ph[k, count[k]] = high
-    if (!(panel in xmin) || x < xmin[panel]) xmin[panel] = x
-    if (!(panel in xmax) || x > xmax[panel]) xmax[panel] = x
-    if (!(panel in ymin) || low < ymin[panel]) ymin[panel] = low
-    if (!(panel in ymax) || high > ymax[panel]) ymax[panel] = high
-    drawn = 1
+# The panel of row i: rows of the same shape share one, and there are two at most (then: 0).
+function panel_of(i) {
+    if (!(shape(i) in panels_by)) panels_by[shape(i)] = panels < 2 ? ++panels : 0
+    return panels_by[shape(i)]
 }
 
-function timed(panel, name, x, i) {
-    point(panel, name, x + 0, cell[i, "median_s"] + 0, cell[i, "min_s"] + 0, cell[i, "max_s"] + 0)
-    rounds(i)
-}
-
-function rounds(i,    r) {
-    r = cell[i, "rounds"] + 0
-    if (r > 0 && (!least || r < least)) least = r
-    if (r > greatest) greatest = r
-}
-
-# Curves, then their names where they end, pushed apart where they would lie on each other: on a
-# logarithmic axis a line of text is a factor.
-function write_curves(text_height,    c, k, n, i, j, best, swap, panel, names) {
-    for (c = 1; c <= curves; c++) {
-        k = curve_panel[c] SUBSEP curve[c]
-        n = count[k]
-        for (i = 1; i < n; i++) for (j = i + 1; j <= n; j++) if (px[k, j] < px[k, i]) {
-            swap = px[k, i]; px[k, i] = px[k, j]; px[k, j] = swap
-            swap = py[k, i]; py[k, i] = py[k, j]; py[k, j] = swap
-            swap = pl[k, i]; pl[k, i] = pl[k, j]; pl[k, j] = swap
-            swap = ph[k, i]; ph[k, i] = ph[k, j]; ph[k, j] = swap
-        }
-        for (i = 1; i <= n; i++)
-            printf "%s,%.9g,%.9g,%.9g,%.9g,%d,%d\n", curve_panel[c], px[k, i], py[k, i], pl[k, i], ph[k, i], colour_of(curve[c]), marker_of(curve[c]) > table
-        print "" > table
-        label(curve_panel[c], px[k, n], py[k, n], colour_of(curve[c]), curve[c])
-    }
-    write_ranges()
-    write_labels(text_height)
-}
-
-# An axis has room for two powers of ten, or it might show none.
-function write_ranges(    panel, wider) {
-    for (panel in xmin) {
-        wider = sqrt(12 * ymin[panel] / ymax[panel])
-        if (wider > 1) { ymin[panel] /= wider; ymax[panel] *= wider }
-        printf "XMIN_%s = %.9g; XMAX_%s = %.9g; YMIN_%s = %.9g; YMAX_%s = %.9g\n", panel, xmin[panel], panel, xmax[panel], panel, ymin[panel], panel, ymax[panel] > settings
-    }
-}
-
-function label(panel, x, y, colour, text) {
-    texts++
-    tp[texts] = panel; tx[texts] = x; ty[texts] = log(y); tc[texts] = colour; tt[texts] = text
-}
-
-# text_height: of the panel's height, on a logarithmic axis of y from ymin/1.6 to ymax*1.6
-function write_labels(text_height,    turn, i, j, gap, low) {
-    # A name does not begin on top of a mark to the right of its own.
-    for (i = 1; i <= texts; i++) for (j = 1; j <= texts; j++) {
-        gap = text_height * log(ymax[tp[i]] / ymin[tp[i]] * 2.6)
-        if (tp[i] == tp[j] && tx[j] > tx[i] && tx[j] < 1.5 * tx[i] && ty[i] - ty[j] < 3 * gap && ty[j] - ty[i] < 3 * gap) tx[i] = tx[j]
-    }
-    for (turn = 0; turn < 400; turn++)
-        for (i = 1; i <= texts; i++) for (j = 1; j <= texts; j++) {
-            if (i == j || tp[i] != tp[j] || ty[i] < ty[j] || (ty[i] == ty[j] && i < j)) continue
-            if (tx[i] / tx[j] > 2.2 || tx[j] / tx[i] > 2.2) continue
-            gap = text_height * log(ymax[tp[i]] / ymin[tp[i]] * 2.6)
-            if (ty[i] - ty[j] < gap) { low = (gap - (ty[i] - ty[j])) / 2; ty[i] += low * 1.01; ty[j] -= low * 1.01 }
-            if (highest && ty[i] > log(highest)) ty[i] = log(highest)
-        }
-    for (i = 1; i <= texts; i++)
-        printf "%s,%.9g,%.9g,%d,\"%s\"\n", tp[i], tx[i], exp(ty[i]), tc[i], tt[i] > labels
-}
-
-# --- the figures -------------------------------------------------------------------------------
+# --- time against N, and against the context ---------------------------------------------------
 
 # One shape: the one with the most rows.
 function time(    i, best) {
     for (i = 1; i <= rows; i++)
-        if (in_time(i) && ++many[shape(i)] > many[best]) best = shape(i)
+        if (square(i) && ++having[shape(i)] > having[best]) best = shape(i)
     for (i = 1; i <= rows; i++)
-        if (in_time(i) && shape(i) == best && curve_of(i) != "") timed(1, curve_of(i), cell[i, "N"], i)
-    split(best, part, ",")
-    printf "SHAPE = \"%d heads over %d KV heads of size %d, %s\"\n", part[1], part[2], part[3], mask_named(part[4]) > settings
+        if (square(i) && shape(i) == best && name_of(i) != "") {
+            seconds(1, name_of(i), get(i, "N"), i)
+            set("SHAPE", heads_named(i) ", " mask_named(i))
+        }
     write_curves(0.045)
 }
 
-function in_time(i) {
-    return cell[i, "suite"] ~ /^(prefill|chapters|peers)$/ && cell[i, "N"] > 1 && cell[i, "N"] == cell[i, "M"] && cell[i, "median_s"] != ""
+function square(i) {
+    return get(i, "suite") ~ /^(prefill|chapters)$/ && timed(i) && get(i, "N") > 1 &&
+        get(i, "N") == get(i, "M")
 }
 
-function mask_named(mask) { return mask == "none" ? "no mask" : "causal" }
-
-# A panel a shape, and in each the time that reading K and V once would take.
-function decode(    i, s, limit) {
+# A panel a shape, and in each what reading K and V once would take.
+function decode(    i, panel, limit) {
     for (i = 1; i <= rows; i++) {
-        if (cell[i, "suite"] != "decode" || cell[i, "N"] != 1 || cell[i, "median_s"] == "") continue
-        s = shape(i)
-        if (!(s in panel_of)) {
-            if (panels == 2) continue
-            panel_of[s] = ++panels
-            printf "SHAPE_%d = \"%d heads over %d KV heads of size %d\"\n", panels, cell[i, "H"], cell[i, "G"], cell[i, "D"] > settings
-        }
-        if (curve_of(i) != "") timed(panel_of[s], curve_of(i), cell[i, "M"], i)
-        if (cell[i, "what"] == "fast" && cell[i, "threads"] == 1) {
-            limit = cell[i, "kv_bytes"] / (cell[i, "dram_gbytes_s"] * 1e9)
-            point(panel_of[s], "limit, 1 thread", cell[i, "M"] + 0, limit, limit, limit)
+        if (get(i, "suite") != "decode" || !timed(i) || name_of(i) == "") continue
+        panel = panel_of(i)
+        if (!panel) continue
+        set("SHAPE_" panel, heads_named(i))
+        seconds(panel, name_of(i), get(i, "M"), i)
+        if (get(i, "what") == "fast" && get(i, "threads") == 1 && get(i, "dram_gbytes_s") > 0) {
+            limit = get(i, "kv_bytes") / (get(i, "dram_gbytes_s") * 1e9)
+            point(panel, "DRAM, 1 thread", get(i, "M"), limit, limit, limit)
         }
     }
-    if (panels) { printf "PANELS = %d\n", panels > settings; write_curves(0.045) }
+    set_number("PANELS", panels)
+    write_curves(0.045)
 }
 
-# Steps from top to bottom, a panel a mask or a way to share heads; whiskers from the slowest round to
-# the fastest.
-function ladder(share, by,    i, key, name, y, x, colour) {
+# --- ladders -----------------------------------------------------------------------------------
+
+# Steps from top to bottom, in the order in which they were measured, each as a share of a limit.
+# Behind them what is no step: more threads, other instruction sets.
+function ladder(share,    i, panel, x, colour) {
     for (i = 1; i <= rows; i++) {
-        if (cell[i, "suite"] != figure || cell[i, "median_s"] == "" || cell[i, share] == "") continue
-        key = shape(i)
-        if (!(key in panel_of)) {
-            if (panels == 2) continue
-            panel_of[key] = ++panels
-            printf "SHAPE_%d = \"%d heads over %d KV heads of size %d, N = %d, M = %d%s\"\n", panels, cell[i, "H"], cell[i, "G"], cell[i, "D"], cell[i, "N"], cell[i, "M"], by == "mask" ? ", " mask_named(cell[i, "mask"]) : "" > settings
-            first_isa = first_isa == "" ? cell[i, "isa"] : first_isa
-        }
-        name = cell[i, "kernel"]
-        colour = cell[i, "threads"] > 1 ? PINK : cell[i, "isa"] != first_isa ? GREY : RED
-        if (cell[i, "isa"] != first_isa) name = name ", " cell[i, "isa"]
-        if (cell[i, "threads"] > 1) name = name ", " cell[i, "threads"] " threads"
-        y = ++lines[panel_of[key]]
-        if (y > most) most = y
-        x = 100 * cell[i, share]
-        printf "%d,%.9g,%d,%.9g,%.9g,%d,0\n", panel_of[key], x, y, x * cell[i, "median_s"] / cell[i, "max_s"], x * cell[i, "median_s"] / cell[i, "min_s"], colour > table
-        printf "%d,0,%d,%d,\"%s\"\n", panel_of[key], y, colour, name > labels
-        rounds(i)
+        if (get(i, "suite") != figure || !timed(i) || get(i, share) == "") continue
+        panel = panel_of(i)
+        if (!panel) continue
+        if (isa == "") isa = get(i, "isa")
+        set("SHAPE_" panel, heads_named(i) ", " \
+            (share == "of_peak" ? "N = " get(i, "N") ", " mask_named(i) : "M = " get(i, "M")))
+        x = 100 * get(i, share)
+        colour = get(i, "threads") > 1 ? PINK : get(i, "isa") != isa ? GREY : RED
+        printf "%d,%.9g,%d,%.9g,%.9g,%d,0\n", panel, x, ++lines[panel],
+            x * get(i, "median_s") / get(i, "max_s"), x * get(i, "median_s") / get(i, "min_s"),
+            colour > table
+        printf "%d,0,%d,%d,\"%s\"\n", panel, lines[panel], colour, shown(step_named(i)) > labels
+        if (lines[panel] > longest) longest = lines[panel]
+        count_rounds(i)
         drawn = 1
     }
-    printf "PANELS = %d; LINES = %d; ISA = \"%s\"\n", panels, most, first_isa > settings
+    set_number("PANELS", panels)
+    set_number("LINES", longest)
+    set("ISA", isa)
 }
 
-# Pairs of rows: a cached one, and the one that it is against. Their names say what part of the whole
-# way was run: "1-of-12-layers-5-of-1000-lengths".
-function cached(    i, j, y, name, seconds) {
+function step_named(i) {
+    if (get(i, "threads") > 1) return "on " get(i, "threads") " threads"
+    return get(i, "isa") != isa ? "with " get(i, "isa") : get(i, "kernel")
+}
+
+# --- with and without a cache --------------------------------------------------------------------
+
+# A row that is against another one, and that other one: a pair of bars, and their ratio.
+function cached(    i, j) {
     for (i = 1; i <= rows; i++) {
-        if (cell[i, "suite"] != "gpt2" || cell[i, "against"] == "" || cell[i, "ratio"] == "") continue
+        if (get(i, "suite") != "gpt2" || get(i, "ratio") == "" || !timed(i)) continue
         for (j = 1; j <= rows; j++)
-            if (cell[j, "suite"] == "gpt2" && cell[j, "name"] == cell[i, "against"] && cell[j, "median_s"] != "") {
-                y++
-                bar(j, y - 0.19, BLUE)
-                bar(i, y + 0.19, RED)
-                name = cell[i, "name"]
-                sub(/.*-against-/, "", name)
-                printf "1,%.9g,%g,%d,\"%.3g× (%.3g to %.3g)\"\n", way(j) * cell[j, "max_s"], y - 0.19, BLUE, cell[i, "ratio"], cell[i, "ratio_min"], cell[i, "ratio_max"] > labels
-                printf "2,0,%g,%d,\"%s\"\n", y, GREY, name > labels
-                if (way(j) * cell[j, "max_s"] > most) most = way(j) * cell[j, "max_s"]
-                if (!fewest || way(i) * cell[i, "min_s"] < fewest) fewest = way(i) * cell[i, "min_s"]
-            }
+            if (get(j, "name") == get(i, "against") && get(j, "suite") == "gpt2" && timed(j))
+                pair(i, j)
     }
-    printf "LINES = %d; XMIN = %g; XMAX = %g\n", y, fewest, most > settings
+    set_number("LINES", pairs)
+    set_number("XMIN", shortest)
+    set_number("XMAX", longest)
 }
 
-function bar(i, y, colour) {
-    printf "1,%.9g,%g,%.9g,%.9g,%d,0\n", way(i) * cell[i, "median_s"], y, way(i) * cell[i, "min_s"], way(i) * cell[i, "max_s"], colour > table
-    rounds(i)
+function pair(with, without,    name, top) {
+    pairs++
+    bar(without, pairs - 0.19, BLUE)
+    bar(with, pairs + 0.19, RED)
+    name = get(with, "name")
+    sub(/.*-against-/, "", name)
+    top = whole(without) * get(without, "max_s")
+    printf "1,%.9g,%g,%d,\"%.3g× (%.3g to %.3g)\"\n", top, pairs - 0.19, BLUE,
+        get(with, "ratio"), get(with, "ratio_min"), get(with, "ratio_max") > labels
+    printf "2,0,%g,%d,\"%s\"\n", pairs, GREY, shown(name) > labels
+    if (top > longest) longest = top
+}
+
+function bar(i, y, colour,    w) {
+    w = whole(i)
+    printf "1,%.9g,%g,%.9g,%.9g,%d,0\n", w * get(i, "median_s"), y, w * get(i, "min_s"),
+        w * get(i, "max_s"), colour > table
+    if (!shortest || w * get(i, "min_s") < shortest) shortest = w * get(i, "min_s")
+    count_rounds(i)
     drawn = 1
 }
 
-function way(i,    list, n, k, factor) {
+# How many times what was run makes the whole. The row's name says it: "...-1-of-12-layers" is 12,
+# "...-1-of-12-layers-5-of-1000-lengths" is 12 times 200.
+function whole(i,    word, n, k, factor) {
     factor = 1
-    n = split(cell[i, "name"], list, "-")
-    for (k = 2; k < n; k++) if (list[k] == "of") factor *= list[k + 1] / list[k - 1]
+    n = split(get(i, "name"), word, "-")
+    for (k = 2; k < n; k++)
+        if (word[k] == "of" && word[k - 1] > 0) factor *= word[k + 1] / word[k - 1]
     return factor
 }
 
+# --- roofline ----------------------------------------------------------------------------------
+
 # On one thread: the steps of both ladders, and the chapters at their longest run.
-function roofline(    i, key, bytes, x, name) {
+function roofline(    i, key, name) {
     for (i = 1; i <= rows; i++) {
-        if (cell[i, "threads"] != 1 || cell[i, "median_s"] == "") continue
-        if (cell[i, "peak_gflops"] + 0 > peak) peak = cell[i, "peak_gflops"]
-        if (cell[i, "dram_gbytes_s"] + 0 > dram) dram = cell[i, "dram_gbytes_s"]
-        name = ""
-        if (cell[i, "suite"] == "prefill_ladder" && cell[i, "mask"] == "none") name = "prefill " cell[i, "kernel"]
-        if (cell[i, "suite"] == "decode_ladder") name = "decode " cell[i, "kernel"] (cell[i, "H"] == cell[i, "G"] ? ", MHA" : ", GQA")
-        if (cell[i, "what"] == "chapter" && cell[i, "suite"] ~ /^(prefill|chapters)$/ && cell[i, "mask"] == "none" && curve_of(i) != "") name = curve_of(i) ", prefill"
-        if (cell[i, "what"] == "chapter" && cell[i, "suite"] == "decode" && curve_of(i) != "" && cell[i, "H"] == cell[i, "G"]) name = curve_of(i) ", decode"
-        if (name == "" || (name in isa_of && isa_of[name] != cell[i, "isa"])) continue
-        isa_of[name] = cell[i, "isa"]
-        if (!(name in longest) || cell[i, "M"] >= cell[longest[name], "M"]) longest[name] = i
-        if (!(name in seen)) { seen[name] = 1; order[++names] = name }
+        if (get(i, "threads") != 1 || !timed(i)) continue
+        if (get(i, "peak_gflops") > peak) peak = get(i, "peak_gflops")
+        if (get(i, "dram_gbytes_s") > dram) dram = get(i, "dram_gbytes_s")
+        name = roof_named(i)
+        if (name == "" || (name in at_most && get(i, "isa") != get(at_most[name], "isa"))) continue
+        if (!(name in at_most)) order[++names] = name
+        if (!(name in at_most) || get(i, "M") >= get(at_most[name], "M")) at_most[name] = i
     }
-    for (key = 1; key <= names; key++) {
-        name = order[key]
-        i = longest[name]
-        rounds(i)
-        x = cell[i, "moved_bytes"] > 0 ? cell[i, "flops"] / cell[i, "moved_bytes"] : cell[i, "gflops"] / cell[i, "gbytes_s"]
-        point(1, name, x, cell[i, "gflops"] + 0, cell[i, "flops"] / cell[i, "max_s"] / 1e9, cell[i, "flops"] / cell[i, "min_s"] / 1e9)
-    }
-    printf "PEAK = %g; DRAM = %g\n", peak, dram > settings
+    for (key = 1; key <= names && peak > 0 && dram > 0; key++)
+        roof_point(order[key], at_most[order[key]])
+    set_number("PEAK", peak)
+    set_number("DRAM", dram)
     highest = peak * 0.8 # names stay under the roof
-    if (drawn) write_curves(0.034)
+    write_curves(0.034)
+}
+
+function roof_named(i,    suite) {
+    suite = get(i, "suite")
+    if (suite == "decode_ladder")
+        return "decode " get(i, "kernel") (get(i, "H") == get(i, "G") ? ", MHA" : ", GQA")
+    if (get(i, "mask") != "none") return ""
+    if (suite == "prefill_ladder") return "prefill " get(i, "kernel")
+    if (get(i, "what") != "chapter" || name_of(i) == "") return ""
+    if (suite ~ /^(prefill|chapters)$/) return name_of(i) ", prefill"
+    return suite == "decode" && get(i, "H") == get(i, "G") ? name_of(i) ", decode" : ""
+}
+
+function roof_point(name, i,    flops) {
+    flops = get(i, "flops")
+    if (!(get(i, "moved_bytes") > 0) || !(flops > 0)) return
+    count_rounds(i)
+    point(1, name, flops / get(i, "moved_bytes"), flops / get(i, "median_s") / 1e9,
+        flops / get(i, "max_s") / 1e9, flops / get(i, "min_s") / 1e9)
 }
 
 # --- a chapter's own --bench -------------------------------------------------------------------
 
-function chapter(    i, x, name) {
-    for (i = 1; i <= rows; i++) if (cell[i, "N"] != cell[1, "N"]) vary = "N"
-    for (i = 1; i <= rows && vary == ""; i++) if (cell[i, "M"] != cell[1, "M"]) vary = "M"
-    if (vary == "") vary = "N"
+# Against N, or against M where N is always the same.
+function own(    i, x, bytes) {
+    if (sub(/, [0-9]+\.[0-9.]+/, " compiler&", machine)) sub(/ compiler, /, ", compiler ", machine)
+    x = differ("N", "") || !differ("M", "") ? "N" : "M"
     for (i = 1; i <= rows; i++) {
-        if (cell[i, "median_s"] == "") continue
-        name = cell[i, "chapter"] extra(i, "device", "cpu") extra(i, "kernel", "")
-        if (cell[i, "H"] "," cell[i, "G"] "," cell[i, "D"] != cell[1, "H"] "," cell[1, "G"] "," cell[1, "D"])
-            name = name " H" cell[i, "H"] " G" cell[i, "G"] " D" cell[i, "D"]
-        gsub(/_/, " ", name)
-        timed(1, name, cell[i, vary], i)
-        if (cell[i, "scratch_bytes"] > 0) point(2, name, cell[i, vary] + 0, cell[i, "scratch_bytes"] + 0, cell[i, "scratch_bytes"] + 0, cell[i, "scratch_bytes"] + 0)
+        if (!timed(i)) continue
+        seconds(1, run_named(i), get(i, x), i)
+        bytes = get(i, "scratch_bytes")
+        if (bytes > 0) point(2, run_named(i), get(i, x), bytes, bytes, bytes)
     }
-    if (!drawn) return
-    printf "VARIES = \"%s\"; PANELS = %d\n", vary == "M" ? "keys M (tokens)" : "queries N (tokens)", 2 in xmin ? 2 : 1 > settings
+    set("VARIES", x == "N" ? "queries N (tokens)" : "keys M (tokens)")
+    set_number("PANELS", 2 in xmin ? 2 : 1)
     write_curves(0.045)
 }
 
-function extra(i, name, usual) {
-    return (name in at) && cell[i, name] != "" && cell[i, name] != "-" && cell[i, name] != usual ? " " cell[i, name] : ""
+# "04 gqa", "04 fast-avx2-1", and what else sets a run apart from others in the file.
+function run_named(i,    name) {
+    name = get(i, "chapter")
+    if (has(i, "device") && get(i, "device") != "cpu")
+        name = substr(name, 1, 2) " " get(i, "device")
+    if (has(i, "kernel") && differ("kernel", "device")) name = name " " get(i, "kernel")
+    if (differ("H", "") || differ("G", "")) name = name " H" get(i, "H") "/" get(i, "G")
+    if (differ("D", "")) name = name " D" get(i, "D")
+    return name
+}
+
+function has(i, name) { return (name in at) && get(i, name) != "" && get(i, name) != "-" }
+
+# Are there two rows with another `name` (and, unless that is "", with the same `beside`)?
+function differ(name, beside,    i, first, key) {
+    if ((name, beside) in differs) return differs[name, beside]
+    differs[name, beside] = 0
+    for (i = 1; i <= rows; i++) {
+        key = beside == "" ? "" : get(i, beside)
+        if (!(key in first)) first[key] = get(i, name)
+        if (first[key] != get(i, name)) differs[name, beside] = 1
+    }
+    return differs[name, beside]
 }

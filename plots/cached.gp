@@ -6,14 +6,14 @@ load "plots/style.gp"
 load table . ".gp"
 LEFT = 0.20; RIGHT = 0.80; BOTTOM = 0.28; TOP = 0.80
 set logscale x 10
-X0 = 10**floor(log10(XMIN) - 0.3); X1 = XMAX * 1.5; Y0 = LINES + 0.5; Y1 = 0.5
+X0 = 0.999 * 10**floor(log10(XMIN) - 0.3); X1 = XMAX * 1.5; Y0 = LINES + 0.5; Y1 = 0.5
 eval FRAME
 unset grid; set grid x lc rgb GRID lt 1 lw 0.8; set border 1
 unset ytics; set xtics (@SECONDS)
 set xlabel "seconds for 1,000 tokens, 12 layers"
 set style fill solid noborder
-eval headline("1,000 tokens with and without a KV cache: three ratios, each with its name")
-eval caption(MACHINE . "; 1 thread.", \
+eval headline("1,000 tokens with and without a KV cache: ratios, each with its name")
+eval caption(MACHINE . DATE . "; 1 thread.", \
     sprintf("Timed on a part of the way and multiplied up; median of %s, whiskers from the fastest to the slowest.", ROUNDS))
 set label 1 "without a cache" at graph 0,1.05 left textcolor rgb BLUE font ",13"
 set label 2 "with one" at graph 0.25,1.05 left textcolor rgb RED font ",13"

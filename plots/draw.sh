@@ -17,7 +17,7 @@ LC_ALL=C
 export LC_ALL
 counted='scratch moved kernels kv waste error'
 timed='time decode cached prefill_ladder decode_ladder roofline'
-into=plots/figures data= names=
+into=plots/figures data= names= lacks='degree sign'
 say() { echo "plots: $*"; }
 fail() { code=$1; shift; say "$@" >&2; exit "$code"; }
 
@@ -47,12 +47,12 @@ new=$work/new.$$
 trap 'rm -f "$new" "$new".*' EXIT
 trap 'exit 130' INT TERM HUP
 
-# picture NAME SCRIPT FORMAT PLACE: a script that complains has drawn nothing (but of a degree
-# sign, which this locale has not and no figure needs). The reader's browser
-# picks the font; names that it may have come first.
+# picture NAME SCRIPT FORMAT PLACE: a script that complains has drawn nothing. But of a degree sign,
+# which this locale has not and no figure needs; and a measurement may lack a curve that a figure can
+# have. The reader's browser picks the font; names that it may have come first.
 picture() {
     "$gnuplot" -e "fmt='$3'; out='$new'; table='$work/$1'" "plots/$2.gp" > "$new.all" 2>&1 < /dev/null &&
-        ! grep -v -e 'degree sign' -e '^ *$' "$new.all" > "$new.log" && [ -s "$new" ] || {
+        ! grep -v -e 'degree sign' -e '^ *$' -e "$lacks" "$new.all" > "$new.log" && [ -s "$new" ] || {
         sed 's/^/    /' "$new.log" >&2
         fail 1 "$1: gnuplot could not draw it"
     }
@@ -67,9 +67,16 @@ draw() { # NAME SCRIPT FOLDER: SVG there, PNG into build/plots
     say "$3/$1.svg, $work/$1.png"
 }
 
+# prepare FIGURE CSV: the tables that its script draws. The awk may be any, and any name a file's.
+prepare() {
+    PLOT_FILE=$2 awk -v figure="$1" -v base="$work/$1" -f plots/read.awk -f plots/curves.awk \
+        -f plots/bench.awk < "$2"
+}
+
 # from_bench NAME SCRIPT CSV FOLDER: drawn, or skipped by name where the file has no such suite
 from_bench() {
-    awk -v figure="$1" -v base="$work/$1" -f plots/bench.awk "$3" 2> "$new.awk"
+    lacks='no valid points'
+    prepare "$1" "$3" 2> "$new.awk"
     case $? in
     0) draw "$1" "$2" "$4" ;;
     9) say "$1: skipped, $3 has no rows for it" ;;
@@ -80,7 +87,7 @@ from_bench() {
 # A file of your own is looked through whole before anything is drawn.
 if [ -n "$data" ]; then
     [ -f "$data" ] && [ -r "$data" ] || fail 3 "$data: cannot be read: expected a CSV of make bench or of --bench"
-    schema=$(awk -v figure=check -f plots/bench.awk "$data" 2> "$new.awk") || fail 3 "$(cat "$new.awk")"
+    schema=$(prepare check "$data" 2> "$new.awk") || fail 3 "$(cat "$new.awk")"
     if [ "$schema" = chapter ]; then
         from_bench own own "$data" "$work"
     else

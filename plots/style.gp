@@ -69,11 +69,12 @@ only(name, y) = (strcol(1) eq name ? y : NaN)
 last(name, x, at, y) = (strcol(1) eq name && x == at ? y : NaN)
 NAMED = 'w labels left offset 1.2,0 font ",13"'
 
-# Curves that plots/bench.awk made: bars from the least to the most, lines, marks, and names at their
-# ends. Only those of one panel, where there are several: panel = 2.
+# Curves that plots/bench.awk made: bars from the least to the most, lines (dashed where there is no
+# mark: a limit), marks, and names at the ends. Only those of one panel of several: panel = 2.
 panel = 1
 inside(y) = (column("panel") == panel ? y : NaN)
-CURVES = 'plot table . ".csv" u 2:(inside($3)):4:5:6 w yerrorbars pt -1 lw 1 lc rgb variable, ' . \
-    '"" u 2:(inside($3)):6 w l lw 2 lc rgb variable, ' . \
-    '"" u 2:(inside($3)):7:6 w p pt variable ps 1 lc rgb variable, ' . \
+CURVES = 'plot table . ".csv" u 2:($7 == 0 ? NaN : inside($3)):4:5:6 w yerrorbars pt -1 lw 1 lc rgb variable, ' . \
+    '"" u 2:($7 == 0 ? NaN : inside($3)):6 w l lw 2 lc rgb variable, ' . \
+    '"" u 2:($7 == 0 ? inside($3) : NaN) w l lw 1.4 dt 2 lc rgb FAINT, ' . \
+    '"" u 2:($7 == 0 ? NaN : inside($3)):7:6 w p pt variable ps 1 lc rgb variable, ' . \
     'table . "_labels.csv" u 2:(inside($3)):5:4 w labels left offset 1.2,0 font ",13" tc rgb variable'

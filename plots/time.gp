@@ -11,7 +11,7 @@ eval FRAME
 set xtics (@TOKENS); set ytics (@SECONDS)
 set xlabel "queries N = keys M (tokens)"
 eval headline("Time against N: " . SHAPE)
-eval caption(MACHINE . ".", sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters and OpenBLAS on 1 thread.", ROUNDS))
+eval caption(MACHINE . DATE . ".", sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters on 1 thread.", ROUNDS))
 # Reference lines in the middle of the empty corners, wherever the curves run.
 eval slope(1, 2, X0 * (X1 / X0)**0.28, Y0 * (Y1 / Y0)**0.85, "slope 2: N²")
 eval slope(2, 1, X0 * (X1 / X0)**0.80, Y0 * (Y1 / Y0)**0.10, "slope 1: N")
