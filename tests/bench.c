@@ -64,7 +64,7 @@ static void usage(void)
            "  --lengths N,...    instead of a suite's own N or M\n"
            "  --no-peers         leave the other libraries out\n"
            "  --tiny             seconds in all, for the self-test\n"
-           "  --spoil K          calibration K is made to look slow, for the self-test\n"
+           "  --spoil K          calibrations are not taken but alike, K too slow, for the self-test\n"
            "  --canned           rounds from stdin, for the self-test\n",
            1, MOST_ROUNDS * 2 / 3, FEWEST_ROUNDS);
     output_finish();

@@ -26,7 +26,7 @@ typedef struct {
     long rounds, threads;     // at least so many rounds; all threads
     long lengths[32];         // instead of a suite's own
     int  length_count;
-    long spoil;               // the calibration that the self-test slows down; 0: none
+    long spoil;               // calibrations are canned, this one is slow; 0: they are taken
     bool no_peers;
 } BenchFlags;
 

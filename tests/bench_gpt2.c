@@ -55,23 +55,29 @@ typedef struct {
     float *lse;              // [HEADS, tokens]
 } Model;
 
+// Random numbers between -most and most, a few million of them, over and over.
+static float *new_numbers(long n, float most)
+{
+    enum { SOME = 3 << 20 };
+    float *x = huge_alloc(n * 4);
+    Random r = random_seed(5);
+    for (long i = 0; i < n && i < SOME; i++)
+        x[i] = random_uniform(&r) * most;
+    for (long i = SOME; i < n; i++)
+        x[i] = x[i - SOME];
+    return x;
+}
+
 static Model *open_model(How how, long layers, long tokens, const Isa *isa)
 {
     Model *m = calloc(1, sizeof *m);
     CHECK(m, "no memory for a model");
     *m = (Model){.how = how, .tokens = tokens, .isa = bench_isa(isa->name)};
-    long cache = layers * HEADS * TOKENS * D, weights = layers * layer_floats();
-    Random r = random_seed(5);
-    m->weights = huge_alloc(weights * 4);
-    m->k = huge_alloc(cache * 4), m->v = huge_alloc(cache * 4);
-    m->x = huge_alloc(tokens * HIDDEN * 4), m->y = huge_alloc(tokens * HIDDEN * 4);
-    m->wide = huge_alloc(tokens * MLP * 4), m->lse = huge_alloc(tokens * HEADS * 4);
-    for (long i = 0; i < weights; i++)
-        m->weights[i] = random_uniform(&r) / 32; // so that numbers stay about as large as they are
-    for (long i = 0; i < cache; i++)
-        m->k[i] = random_uniform(&r), m->v[i] = random_uniform(&r);
-    for (long i = 0; i < tokens * HIDDEN; i++)
-        m->x[i] = random_uniform(&r);
+    long cache = layers * HEADS * TOKENS * D;
+    m->weights = new_numbers(layers * layer_floats(), 1.0f / 32); // what goes through stays finite
+    m->k = new_numbers(cache, 1), m->v = new_numbers(cache, 1);
+    m->x = new_numbers(tokens * HIDDEN, 1), m->y = new_numbers(tokens * HIDDEN, 1);
+    m->wide = new_numbers(tokens * MLP, 1), m->lse = new_numbers(tokens * HEADS, 1);
     return m;
 }
 

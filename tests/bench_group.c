@@ -27,6 +27,8 @@ static struct {
     int   count;
 } group;
 
+static const double QUICK = 105;      // seconds after which --quick begins no other group
+
 static double began, done; // when the first group began; seconds of the plan that are over
 
 // --- what is in it ---------------------------------------------------------------------------------
@@ -136,9 +138,17 @@ static void progress_end(void)
 
 // --- before the rounds -----------------------------------------------------------------------------
 
+// Said once a suite and name: the reason is the same for the next shape, as a rule.
 static void skip(Entry *e, const char *why)
 {
+    static char said[4096];
+    char key[160];
     e->skipped = why;
+    snprintf(key, sizeof key, "%s/%s;", group.suite, e->name);
+    if (strstr(said, key))
+        return;
+    if (strlen(said) + strlen(key) < sizeof said)
+        strcat(said, key);
     progress_end();
     fprintf(stderr, "skip - %s, %s: %s\n", group.suite, e->name, why);
 }
@@ -207,28 +217,44 @@ static void open_entry(Entry *e)
 
 // --- rounds ----------------------------------------------------------------------------------------
 
+static Limit *limit_for(const Entry *e)
+{
+    return limit_of(e->isa ? e->isa : isa_best(), e->threads);
+}
+
+static Sample best_of(const Entry *e)
+{
+    return limit_for(e)->best;
+}
+
+static void wait_a_little(void)
+{
+    nanosleep(&(struct timespec){0, 30000000}, NULL);
+}
+
 // Calibrating empties the caches. What reads from memory is timed so; what multiplies gets what it
-// works on back into the cache first.
+// works on back into the cache first. Where the limit before it tells that the round will not count
+// the rest of it is spared, and the machine given a moment.
 static void one_turn(Entry *e, int round)
 {
-    Limit *l = limit_of(e->isa ? e->isa : isa_best(), e->threads);
+    Limit *l = limit_for(e);
     Rounds *r = &e->rounds;
     double seconds = 0;
-    r->before[round] = limit_sample(l);
+    r->count = round + 1;
+    r->seconds[round] = NAN;
+    r->before[round] = r->after[round] = limit_sample(l);
+    limit_note(l, r->before[round]);
+    if (!round_stands(r, round, l->best, group.bound)) {
+        wait_a_little();
+        return;
+    }
     if (group.bound == BY_PEAK && e->guess < 0.02)
         (void)seconds_of_run(e);
     for (int i = 0; i < e->repeats; i++)
         seconds += seconds_of_run(e);
     r->seconds[round] = seconds / e->repeats;
     r->after[round] = limit_sample(l);
-    r->count = round + 1;
-    limit_note(l, r->before[round]);
     limit_note(l, r->after[round]);
-}
-
-static Sample best_of(const Entry *e)
-{
-    return limit_of(e->isa ? e->isa : isa_best(), e->threads)->best;
 }
 
 // Has it as many rounds that stand as it needs?
@@ -243,7 +269,7 @@ static bool has_enough(const Entry *e)
 // The rounds of an entry that is slow and has enough end early: others may need more.
 static bool takes_part(const Entry *e, int round)
 {
-    bool slow = e->rounds.count > 0 && e->rounds.seconds[0] > SLOW;
+    bool slow = e->guess > SLOW;
     return !e->skipped && e->rounds.count == round && !(slow && has_enough(e));
 }
 
@@ -255,12 +281,16 @@ static bool all_have_enough(void)
     return true;
 }
 
-// Each round begins with another entry. Where rounds had to be left out there are more, up to half
-// as many again.
+// Each round begins with another entry. Where rounds had to be left out there are more, as long as
+// the group does not take several times what it was to take.
 static void run_rounds(void)
 {
-    long most = flags.rounds + (flags.rounds + 1) / 2;
-    for (int round = 0; round < most && !all_have_enough(); round++) {
+    double start = measure_clock(), most = (flags.quick ? 1.5 : 3) * group_seconds() + 1;
+    if (flags.tiny && flags.spoil == 0)
+        most = 0;
+    for (int round = 0; round < MOST_ROUNDS && !all_have_enough(); round++) {
+        if (round >= flags.rounds && measure_clock() - start > most)
+            break;
         for (int i = 0; i < group.count; i++) {
             Entry *e = &group.entries[(round + i) % group.count];
             if (takes_part(e, round))
@@ -301,8 +331,11 @@ void group_run(void)
     }
     if (began == 0)
         began = measure_clock();
+    bool late = flags.quick && measure_clock() - began > QUICK;
     for (int i = 0; i < group.count; i++) {
         progress(0);
+        if (late)
+            group.entries[i].skipped = "out of time (--quick)";
         open_entry(&group.entries[i]);
     }
     run_rounds();

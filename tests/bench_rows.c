@@ -6,7 +6,9 @@
 #include "bench.h"
 
 #include "../common/measure.h"
+#include "../kernels/cpu/blas.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -130,6 +132,20 @@ static void put_comment(const char *format, ...)
     put(strcat(text, "\n"));
 }
 
+// Which processor OpenBLAS takes this one for; OPENBLAS_CORETYPE overrides it.
+static const char *blas_core(void)
+{
+    static char text[128];
+    void *library = blas_is_here() ? dlopen("libopenblas.so.0", RTLD_LAZY | RTLD_NOLOAD) : NULL;
+    void *found = library ? dlsym(library, "openblas_get_corename") : NULL;
+    char *(*core_name)(void);
+    memcpy(&core_name, &found, sizeof found); // C has no cast from an object to a function
+    if (found)
+        snprintf(text, sizeof text, ", kernels for %s%s", core_name(),
+                 getenv("OPENBLAS_CORETYPE") ? ", as OPENBLAS_CORETYPE says" : "");
+    return text;
+}
+
 static void put_machine(void)
 {
     char date[64];
@@ -147,6 +163,7 @@ static void put_machine(void)
                 all->best.peak * 1e-9, flags.threads);
     put_comment("DRAM read %.1f GB/s on 1 thread, %.1f on %ld", one->best.dram * 1e-9,
                 all->best.dram * 1e-9, flags.threads);
+    put_comment("%s%s", blas_name(), blas_core());
     put_comment("last cache %ld bytes, calibrated over %ld bytes", last_cache_bytes(),
                 limits_bytes());
 }
