@@ -14,7 +14,8 @@ set xlabel "seconds for 1,000 tokens, 12 layers"
 set style fill solid noborder
 eval headline("1,000 tokens with and without a KV cache: ratios, each with its name")
 eval caption(MACHINE . DATE . "; 1 thread.", \
-    sprintf("Timed on a part of the way and multiplied up; median of %s, whiskers from the fastest to the slowest.", ROUNDS))
+    sprintf("Timed on a part of the way and multiplied up; median of %s, " . \
+            "whiskers from the fastest to the slowest.", ROUNDS))
 set label 1 "without a cache" at graph 0,1.05 left textcolor rgb BLUE font ",13"
 set label 2 "with one" at graph 0.25,1.05 left textcolor rgb RED font ",13"
 plot table . ".csv" u 2:3:(X0):2:($3 - 0.17):($3 + 0.17):6 w boxxyerror lc rgb variable, \

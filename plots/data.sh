@@ -91,8 +91,12 @@ kv_by_context() {
         for context in $1; do
             build/cpu/05_kv_cache --size --config $name $kv --context $context > "$work/size" || exit 1
             awk -v model=$model -v context=$context '
-                /query heads over/ { gsub(/[,;]/, ""); layers = $1; heads = $3; kv = $7; dim = $12; longest = $15 }
-                /^the model/ { print model "," layers "," heads "," kv "," dim "," longest "," context "," $3 }
+                BEGIN { OFS = "," }
+                /query heads over/ {
+                    gsub(/[,;]/, "")
+                    layers = $1; heads = $3; kv = $7; dim = $12; longest = $15
+                }
+                /^the model/ { print model, layers, heads, kv, dim, longest, context, $3 }
                 ' "$work/size"
         done
     done

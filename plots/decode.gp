@@ -5,13 +5,15 @@ load "plots/style.gp"
 load table . ".gp"
 set multiplot
 eval headline("Decode: time a token against the context")
-eval caption(MACHINE . DATE . ".", sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters on 1 thread. Dashed: K and V read once at the DRAM rate of the same rounds.", ROUNDS))
+eval caption(MACHINE . DATE . ".", \
+    sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters on 1 thread. " . \
+            "Dashed: K and V read once at the DRAM rate of the same rounds.", ROUNDS))
 set logscale x 2; set logscale y 10
 set xtics (@TOKENS); set ytics (@SECONDS)
 set xlabel "keys M (tokens in the cache)"
 do for [panel=1:PANELS] {
     LEFT = panel == 1 ? 0.08 : 0.575; RIGHT = LEFT + (PANELS == 1 ? 0.72 : 0.29); TOP = 0.82
-    eval sprintf("X0 = XMIN_%d / 1.2; X1 = XMAX_%d * 1.2; Y0 = YMIN_%d / 1.6; Y1 = YMAX_%d * 1.6", panel, panel, panel, panel)
+    eval AXES(panel)
     eval FRAME
     eval sprintf("set label 97 SHAPE_%d at graph 0,1.06 left textcolor rgb INK font ',14'", panel)
     eval slope(1, 1, X0 * (X1 / X0)**0.75, Y0 * (Y1 / Y0)**0.12, "slope 1: M")

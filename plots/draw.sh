@@ -26,7 +26,10 @@ while [ $# -gt 0 ]; do
     --data | --into) [ $# -gt 1 ] || fail 2 "$1: expected a value" ;;
     esac
     case $1 in
-    --data) data=$2; shift; [ -n "$data" ] || fail 2 '--data: expected a file: make plot-bench DATA=mine.csv' ;;
+    --data)
+        data=$2
+        shift
+        [ -n "$data" ] || fail 2 '--data: expected a file: make plot-bench DATA=mine.csv' ;;
     --into) into=$2; shift ;;
     --list) echo $counted $timed; exit 0 ;;
     -*) fail 2 "$1: no such flag; the first lines of plots/draw.sh list them" ;;
@@ -53,12 +56,14 @@ trap 'exit 130' INT TERM HUP
 picture() {
     "$gnuplot" -e "fmt='$3'; out='$new'; table='$work/$1'" "plots/$2.gp" > "$new.all" 2>&1 < /dev/null &&
         ! grep -v -e 'degree sign' -e '^ *$' -e "$lacks" "$new.all" > "$new.log" && [ -s "$new" ] || {
-        sed 's/^/    /' "$new.log" >&2
+        sed 's/^/    /' "$new.all" >&2
         fail 1 "$1: gnuplot could not draw it"
     }
-    [ "$3" = png ] || sed 's/font-family="sans-serif"/font-family="Helvetica, Arial, sans-serif"/g' "$new" > "$new.svg"
-    [ "$3" = png ] && from=$new || from=$new.svg
-    mv "$from" "$4" || exit 6
+    if [ "$3" = svg ]; then
+        sed 's/font-family="sans-serif"/font-family="Helvetica, Arial, sans-serif"/g' "$new" > "$new.svg" &&
+            mv "$new.svg" "$new" || exit 6
+    fi
+    mv "$new" "$4" || exit 6
 }
 
 draw() { # NAME SCRIPT FOLDER: SVG there, PNG into build/plots
@@ -86,7 +91,8 @@ from_bench() {
 
 # A file of your own is looked through whole before anything is drawn.
 if [ -n "$data" ]; then
-    [ -f "$data" ] && [ -r "$data" ] || fail 3 "$data: cannot be read: expected a CSV of make bench or of --bench"
+    [ -f "$data" ] && [ -r "$data" ] ||
+        fail 3 "$data: cannot be read: expected a CSV of make bench or of --bench"
     schema=$(prepare check "$data" 2> "$new.awk") || fail 3 "$(cat "$new.awk")"
     if [ "$schema" = chapter ]; then
         from_bench own own "$data" "$work"

@@ -12,8 +12,10 @@ flash(n, r) = 16 * n * D + 4 * (n * D + n / r * n * 2 * D) + 4 * (n * D + n)
 
 set multiplot
 eval headline("Bytes moved, read and written: points are counted, lines are the formulas")
-eval caption("Counted, so the same on every machine; every load and store of the program, however near the memory. One head of size D = 64, no mask, float32.", \
-             "naive: 32N² + 32ND + 4N.  flash: 16ND + 4(ND + N/R · N · 2D) + 4(ND + N), with the cache that both fill.")
+eval caption("Counted, so the same on every machine; every load and store of the program, " . \
+             "however near the memory. One head of size D = 64, no mask, float32.", \
+             "naive: 32N² + 32ND + 4N.  flash: 16ND + 4(ND + N/R · N · 2D) + 4(ND + N), " . \
+             "with the cache that both fill.")
 
 set logscale x 2; set logscale y 2
 LEFT = 0.08; RIGHT = 0.42
@@ -24,8 +26,10 @@ set xlabel "queries N = keys M (tokens)"
 eval slope(1, 2, 240., 2.5e7, "slope 2: N²")
 lengths = "plots/data/moved_by_length.csv"
 tile(r, y) = (strcol(1) eq "07" && column("R") == r ? y : NaN)
-plot sample [64:2048] naive(x) w l lc rgb BLUE dt 2 lw 1.2, [64:2048] flash(x, 8.) w l lc rgb RED dt 2 lw 1.2, \
-     [64:2048] flash(x, 16.) w l lc rgb GOLD dt 2 lw 1.2, [64:2048] flash(x, 64.) w l lc rgb GREEN dt 2 lw 1.2, \
+plot sample [64:2048] naive(x) w l lc rgb BLUE dt 2 lw 1.2, \
+     [64:2048] flash(x, 8.) w l lc rgb RED dt 2 lw 1.2, \
+     [64:2048] flash(x, 16.) w l lc rgb GOLD dt 2 lw 1.2, \
+     [64:2048] flash(x, 64.) w l lc rgb GREEN dt 2 lw 1.2, \
      lengths u 2:(only("06", $6)) w p lt 1, lengths u 2:(tile(8, $6)) w p lt 2, \
      lengths u 2:(tile(16, $6)) w p lt 5, lengths u 2:(tile(64, $6)) w p lt 3, \
      lengths u 2:($2 == 2048 ? tile(8, $6) : NaN):("07, R = 8") @NAMED tc rgb RED, \
@@ -41,9 +45,11 @@ set xtics (2, 4, 8, 16, 32, 64, 128, 256)
 set xlabel "R, queries in a tile (N = 1024)"
 tiles = "plots/data/moved_by_tile.csv"
 set arrow 3 from 16,Y0 to 16,naive(1024.) nohead dt 3 lc rgb FAINT
-set label 3 "R < D/4:\nflash\nmoves more" at 16,2**22.9 right offset -0.8,0 textcolor rgb FAINT font ",12"
+set label 3 "R < D/4:\nflash\nmoves more" at 16,2**22.9 right offset -0.8,0 \
+    textcolor rgb FAINT font ",12"
 set label 4 "06 naive" at 256,naive(1024.) offset 1.2,0 textcolor rgb BLUE font ",13"
-plot sample [4:256] naive(1024.) w l lc rgb BLUE dt 2 lw 1.2, [4:256] flash(1024., x) w l lc rgb GREEN dt 2 lw 1.2, \
+plot sample [4:256] naive(1024.) w l lc rgb BLUE dt 2 lw 1.2, \
+     [4:256] flash(1024., x) w l lc rgb GREEN dt 2 lw 1.2, \
      tiles u 4:(only("07", $6)) w p lt 3, \
      tiles u 4:($4 == 256 && $5 == 64 ? $6 : NaN):("07 flash") @NAMED tc rgb GREEN
 unset multiplot

@@ -5,15 +5,18 @@ load "plots/style.gp"
 load table . ".gp"
 set multiplot
 eval headline("Your runs: time and scratch memory")
-eval caption(MACHINE . DATE . ".", sprintf("Timed: median of %s, bars from the fastest to the slowest. Counted: scratch, what a run holds besides its inputs, its cache and its output.", ROUNDS))
+eval caption(MACHINE . DATE . ".", \
+    sprintf("Timed: median of %s, bars from the fastest to the slowest. Counted: scratch, " . \
+            "what a run holds besides its inputs, its cache and its output.", ROUNDS))
 set logscale x 2; set logscale y 10
 set xtics (@TOKENS)
 set xlabel VARIES
 do for [panel=1:PANELS] {
     LEFT = panel == 1 ? 0.08 : 0.575; RIGHT = LEFT + (PANELS == 1 ? 0.72 : 0.24); TOP = 0.82
-    eval sprintf("X0 = XMIN_%d / 1.4; X1 = XMAX_%d * 1.4; Y0 = YMIN_%d / 1.6; Y1 = YMAX_%d * 1.6", panel, panel, panel, panel)
+    eval AXES(panel)
     eval FRAME
-    set label 97 (panel == 1 ? "time" : "scratch memory") at graph 0,1.06 left textcolor rgb INK font ",14"
+    set label 97 (panel == 1 ? "time" : "scratch memory") at graph 0,1.06 left \
+        textcolor rgb INK font ",14"
     if (panel == 1) { set ytics (@SECONDS) } else { set logscale y 2; set ytics (@BYTES) }
     eval CURVES
     unset label 98; unset label 99

@@ -5,13 +5,14 @@ W = 860; H = 600
 load "plots/style.gp"
 load table . ".gp"
 set logscale x 2; set logscale y 10
-X0 = XMIN_1 / 1.2; X1 = XMAX_1 * 1.2; Y0 = YMIN_1 / 1.6; Y1 = YMAX_1 * 1.6
 LEFT = 0.10
+eval AXES(1)
 eval FRAME
 set xtics (@TOKENS); set ytics (@SECONDS)
 set xlabel "queries N = keys M (tokens)"
 eval headline("Time against N: " . SHAPE)
-eval caption(MACHINE . DATE . ".", sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters on 1 thread.", ROUNDS))
+eval caption(MACHINE . DATE . ".", \
+    sprintf("Timed: median of %s, bars from the fastest to the slowest; chapters on 1 thread.", ROUNDS))
 # Reference lines in the middle of the empty corners, wherever the curves run.
 eval slope(1, 2, X0 * (X1 / X0)**0.28, Y0 * (Y1 / Y0)**0.85, "slope 2: N²")
 eval slope(2, 1, X0 * (X1 / X0)**0.80, Y0 * (Y1 / Y0)**0.10, "slope 1: N")

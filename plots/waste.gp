@@ -1,13 +1,16 @@
 # What is reserved, used and wasted? Left, one sequence as it grows; right, a thousand requests that
 # share one memory.
-# From plots/data/room_by_token.csv (05 --cache, 06's block table) and waste.csv (06 --experiment waste).
+# From plots/data/room_by_token.csv (05 --cache, 06's block table) and waste.csv (06 --experiment
+# waste).
 
 W = 1180; H = 560
 load "plots/style.gp"
 set multiplot
 eval headline("Memory of the KV cache: reserved, used, wasted")
-eval caption("Counted, so the same on every machine. Left: one sequence in chapter 05's caches and in chapter 06's blocks of 16 tokens. Right: 1,000 requests in", \
-             "a memory of 65,536 tokens, averaged over the steps in which one had to wait (06 --experiment waste); oracle knows each length; T: tokens in a block.")
+eval caption("Counted, so the same on every machine. Left: one sequence in chapter 05's caches " . \
+             "and in chapter 06's blocks of 16 tokens. Right: 1,000 requests in", \
+             "a memory of 65,536 tokens, averaged over the steps in which one had to wait " . \
+             "(06 --experiment waste); oracle knows each length; T: tokens in a block.")
 
 LEFT = 0.075; RIGHT = 0.40
 X0 = 0; X1 = 104; Y0 = 0; Y1 = 140
@@ -38,7 +41,8 @@ row(name) = (name eq "prealloc" ? 0 : name eq "oracle" ? 1 : name eq "grow" ? 2 
     name eq "paged:1" ? 3 : name eq "paged:16" ? 4 : name eq "paged:256" ? 5 : NaN)
 named(way) = (way[1:6] eq "paged:" ? "paged, T = " . way[7:*] : way)
 # A part of a bar, from where the parts before it end.
-part(sum, width) = sprintf("waste u ((%s) + 0.5 * (%s)):(row(strcol(1))):(0.5 * (%s)):(0.36) w boxxyerror lc rgb", sum, width, width)
+part(sum, width) = sprintf("waste u (%s + 0.5 * %s):(row(strcol(1))):(0.5 * %s):(0.36) ", \
+    sum, width, width) . "w boxxyerror lc rgb"
 USED = part("0", "$2"); LATER = part("$2", "$3"); NEVER = part("$2+$3", "$4")
 HOLES = part("$2+$3+$4", "$5"); FREE = part("$2+$3+$4+$5", "$6")
 set label 5 "used" at 1,-0.85 textcolor rgb GREEN font ",13"

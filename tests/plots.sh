@@ -38,8 +38,10 @@ for table in error_by_length error_by_logit; do
     fi
 done
 within() { # the largest error is below the bound of the same run
-    awk -F , '/^(#|program)/ { next } $1 == "bound" { n++; if (!(most < $5) || !(most > 0)) bad = bad " " $0; most = 0; next }
-        $5 > most { most = $5 } END { if (bad || !n) { print "not within:" bad; exit 1 } }' "$1"
+    awk -F , '/^(#|program)/ { next }
+        $1 == "bound" { n++; if (!(most < $5) || !(most > 0)) bad = bad " " $0; most = 0; next }
+        $5 > most { most = $5 }
+        END { if (bad || !n) { print "not within:" bad; exit 1 } }' "$1"
 }
 for table in error_by_length error_by_logit; do
     check "$table.csv: no error beyond its bound" within plots/data/$table.csv
@@ -50,7 +52,8 @@ done
 
 moved() { # 06 and 07: N, D, R, bytes
     awk -F , 'NR == 1 { next } { N = $2; D = $3; R = $4
-        want = $1 == "06" ? 32*N*N + 32*N*D + 4*N : 16*N*D + 4*(N*D + N/R*N*2*D) + 4*(N*D + N)
+        want = $1 == "06" ? 32*N*N + 32*N*D + 4*N \
+            : 16*N*D + 4*(N*D + N/R*N*2*D) + 4*(N*D + N)
         if (want != $6) { print $0 ": the formula gives " want; bad = 1 } else n++ }
         END { exit bad || n < 10 }' "$1"
 }
@@ -58,8 +61,13 @@ check 'moved_by_length.csv: to the byte what the formula gives' moved plots/data
 check 'moved_by_tile.csv: to the byte what the formula gives' moved plots/data/moved_by_tile.csv
 kernels_moved() {
     awk -F , 'FNR == 1 { next } { N = $2; D = $3; asked = "" }
-        $1 == "naive_warp" { asked = 16*N*N*D + 24*N*N + 8*N*D + 4*N; distinct = 16*N*D + 16*N*N + 8*N }
-        $1 == "flash_tile" { R = $4 == "none" ? 32 : $4; asked = 4*(2*N*D + 2*N*N*D/R + N); distinct = 4*(3*N*D + N*(D+1)) }
+        $1 == "naive_warp" {
+            asked = 16*N*N*D + 24*N*N + 8*N*D + 4*N
+            distinct = 16*N*D + 16*N*N + 8*N }
+        $1 == "flash_tile" {
+            R = $4 == "none" ? 32 : $4
+            asked = 4*(2*N*D + 2*N*N*D/R + N)
+            distinct = 4*(3*N*D + N*(D+1)) }
         asked == "" || $4 == "causal" { next }
         asked == $5 && distinct == $6 { n++; next }
         { print $0 ": the formulas give " asked ", " distinct; bad = 1 }
@@ -81,7 +89,9 @@ if ! command -v gnuplot > /dev/null 2>&1; then
     skip figures 'gnuplot is not here (make setup)'
 else
     have=$(gnuplot --version | sed 's/ *$//')
-    drawn() { sh plots/draw.sh --into "$work/figures" > "$work/drawn" 2>&1 || { cat "$work/drawn"; return 1; }; }
+    drawn() {
+        sh plots/draw.sh --into "$work/figures" > "$work/drawn" 2>&1 || { cat "$work/drawn"; return 1; }
+    }
     check 'make plots draws all figures' drawn
     for figure in $names; do
         svg=plots/figures/$figure.svg
@@ -100,7 +110,10 @@ else
     done
     nothing_else() { # a picture that nobody draws
         for file in plots/figures/*; do
-            case " $(echo $names) " in *" $(basename "$file" .svg) "*) ;; *) echo "$file"; return 1 ;; esac
+            case " $(echo $names) " in
+            *" $(basename "$file" .svg) "*) ;;
+            *) echo "$file"; return 1 ;;
+            esac
         done
     }
     check 'plots/figures holds nothing else' nothing_else
@@ -141,16 +154,27 @@ if command -v gnuplot > /dev/null 2>&1; then
         build/cpu/04_gqa --example random --n $n --bench
         build/cpu/07_flash_tiling --example random --n $n --bench
     done > "$work/own.csv" 2> "$work/stderr"
-    own() { # draws both kinds, names them, and with each chapter's name in the picture
+    own() { # FILE: draws both kinds, names them, and with each chapter's name in the picture
         rm -f build/plots/own.*
-        sh plots/draw.sh --data "$work/own.csv" > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
-        is 'what it says' 'plots: build/plots/own.svg, build/plots/own.png' "$(cat "$work/stdout")" || return 1
+        sh plots/draw.sh --data "$1" > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
+        is 'what it says' 'plots: build/plots/own.svg, build/plots/own.png' \
+            "$(cat "$work/stdout")" || return 1
         for word in '04 gqa' '07 flash tiling' 'median of 9 rounds' 'tokens'; do
             grep -qF -- "$word" build/plots/own.svg || { echo "no $word in it"; return 1; }
         done
         test -s build/plots/own.png
     }
-    check "chapters' --bench, appended, are drawn" own
+    check "chapters' --bench, appended, are drawn" own "$work/own.csv"
+    sed 's/$/\r/' "$work/own.csv" > "$work/n=1.csv"
+    check 'with lines that end as on Windows, from a file whose name holds a =' own "$work/n=1.csv"
+    # What a file says is text, never a command: the first line would make a file.
+    sed "1s|.*|# \`touch $work/made\` \" . system('touch $work/made') . \"|; 3q" "$work/own.csv" \
+        > "$work/sly.csv"
+    harmless() {
+        sh plots/draw.sh --data "$work/sly.csv" > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
+        grep -q made build/plots/own.svg && [ ! -e "$work/made" ]
+    }
+    check "a comment that holds a command is drawn, not run" harmless
     sed '$s/,[^,]*$//' "$work/own.csv" > "$work/bad.csv"
     check 'a row that lacks a column' bad 3 'expected 20 columns, got 19' --data "$work/bad.csv"
     sed '$s/,9,[0-9.]*,/,9,soon,/' "$work/own.csv" > "$work/bad.csv"
@@ -159,10 +183,15 @@ if command -v gnuplot > /dev/null 2>&1; then
     check 'a header that lacks a column' bad 3 'expected a column median_s' --data "$work/bad.csv"
 
     # make bench's columns, with numbers that are made up: all figures of clocks are drawn.
-    sed -n 's/^# *columns *//p' tests/plots.sh > "$work/bench.csv"
-    awk -v OFS=, 'function row(suite, name, what, kernel, threads, H, G, N, M, mask, s, against, ratio) {
-            print suite, name, what, kernel, "base", threads, 1, H, G, N, M, 64, 64, mask, "f32", 0, 0, 9, 0, s, s * .9, s * 1.2,
-                H * N * M * 256, H * (N + M) * 512, 1, 1, G * M * 512, H * N * M * 2.56e-7 / s, H * (N + M) * 5e-7 / s, .5, .5, 100, 20, against, ratio, ratio, ratio }
+    sed -n '/^    "suite,/,/;$/p' tests/bench_rows.c | tr -d ' \n;"' | sed 's/\\n$//' > "$work/bench.csv"
+    echo >> "$work/bench.csv"
+    awk -v OFS=, '
+        function row(suite, name, what, kernel, threads, H, G, N, M, mask, s, against, ratio) {
+            print suite, name, what, kernel, "base", threads, 1, H, G, N, M, 64, 64, mask, "f32", 0, 0,
+                9, 0, s, s * .9, s * 1.2, H * N * M * 256, H * (N + M) * 512, 1, 1, G * M * 512,
+                H * N * M * 2.56e-7 / s, H * (N + M) * 5e-7 / s, .5, .5, 100, 20,
+                against, ratio, ratio, ratio
+        }
         BEGIN { print "# numbers made up by tests/plots.sh"; print "# 2000-01-01"
             for (N = 64; N <= 1024; N *= 4) {
                 row("prefill", "a", "chapter", "04_gqa", 1, 12, 12, N, N, "none", N * N * 1e-6)
@@ -171,24 +200,32 @@ if command -v gnuplot > /dev/null 2>&1; then
             row("prefill_ladder", "d", "fast", "naive", 1, 12, 12, 64, 64, "none", .01)
             row("decode_ladder", "e", "fast", "group", 1, 12, 12, 1, 64, "none", .001)
             row("gpt2", "slow-1-of-10", "fast", "gpt2", 1, 12, 12, 1, 64, "causal", 10)
-            row("gpt2", "cached-1-of-10-against-slow", "fast", "gpt2", 1, 12, 12, 1, 64, "causal", 1, "slow-1-of-10", 10) }' >> "$work/bench.csv"
+            row("gpt2", "cached-1-of-10-against-slow", "fast", "gpt2", 1, 12, 12, 1, 64, "causal", 1,
+                "slow-1-of-10", 10) }' >> "$work/bench.csv"
     timed() {
         sh plots/draw.sh --data "$work/bench.csv" > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
         for figure in time decode cached prefill_ladder decode_ladder roofline; do
-            grep -qF "plots: build/plots/$figure.svg, build/plots/$figure.png" "$work/stdout" || { cat "$work/stdout"; return 1; }
-            grep -q 'made up' "build/plots/$figure.svg" && grep -q '9 rounds' "build/plots/$figure.svg" &&
-                grep -q 2000-01-01 "build/plots/$figure.svg" || { echo "$figure: no machine, rounds or date"; return 1; }
+            grep -qF "plots: build/plots/$figure.svg, build/plots/$figure.png" "$work/stdout" ||
+                { cat "$work/stdout"; return 1; }
+            for word in 'made up' '9 rounds' 2000-01-01; do
+                grep -q "$word" "build/plots/$figure.svg" || { echo "$figure: no $word"; return 1; }
+            done
         done
     }
     check "make bench's columns: each figure is drawn, with machine, date and rounds" timed
     grep -v '^decode' "$work/bench.csv" > "$work/some.csv"
     fewer() {
         sh plots/draw.sh --data "$work/some.csv" > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
-        grep -q 'decode: skipped' "$work/stdout" && grep -q 'decode_ladder: skipped' "$work/stdout" && grep -q 'time.svg' "$work/stdout"
+        for word in 'decode: skipped' 'decode_ladder: skipped' time.svg; do
+            grep -q "$word" "$work/stdout" || { echo "no $word"; return 1; }
+        done
     }
     check 'a suite that is missing is skipped by name' fewer
+    cat "$work/own.csv" "$work/bench.csv" > "$work/bad.csv"
+    check 'both kinds in one file' bad 3 'are mixed' --data "$work/bad.csv"
+    sed '$s/,9,0,[0-9.]*,/,9,0,0,/' "$work/bench.csv" > "$work/bad.csv"
+    check 'a time of 0' bad 3 'expected more than 0' --data "$work/bad.csv"
 fi
 
 echo "plots: $passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]
-# columns suite,name,what,kernel,isa,threads,B,H,G,N,M,D,Dv,mask,kv_dtype,block_size,tile,rounds,left_out,median_s,min_s,max_s,flops,moved_bytes,scratch_bytes,peak_bytes,kv_bytes,gflops,gbytes_s,of_peak,of_dram,peak_gflops,dram_gbytes_s,against,ratio,ratio_min,ratio_max
