@@ -115,6 +115,12 @@ fast() {
     done
 }
 
+# Figures are what gnuplot draws from the committed tables, and those what programs count.
+plots() {
+    build all tools fast
+    closing=plots one plots.sh sh tests/plots.sh
+}
+
 # The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong
 # kernels that must be reported.
 kernels() {
@@ -187,7 +193,7 @@ run_part() {
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays fast kernels builds mutants mutants_fast mutants_kernels}
+parts=${*:-units ladder model property cli real onnx text arrays fast plots kernels builds mutants mutants_fast mutants_kernels}
 for part in $parts; do
     run_part "$part"
 done
