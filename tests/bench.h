@@ -144,6 +144,7 @@ void fast_entry(Entry *e, bool decodes, int step);
 
 void peer_entry(Entry *e, const char *library);
 void peers_stop(void);
+void peers_clean(void); // the arrays that they were given
 
 // --- groups: bench_group.c -------------------------------------------------------------------------
 

@@ -64,16 +64,17 @@ static void judge_peers(Entry *const *peers, int count, const char *where, doubl
 {
     const Entry *best = NULL;
     char what[40];
-    for (int i = 0; i < count; i++)
-        if (!peers[i]->skipped && !isnan(peers[i]->summary.ratio.median) &&
-            (!best || peers[i]->summary.ratio.median > best->summary.ratio.median))
-            best = peers[i];
+    for (int i = 0; i < count; i++) {
+        const Entry *e = peers[i];
+        bool first = !best || isnan(best->summary.ratio.median);
+        if (!e->skipped && (first || e->summary.ratio.median > best->summary.ratio.median))
+            best = e;
+    }
     if (!best) {
-        not_here("2", "against peers", where, "no library was measured");
+        not_here("2", "against peers", where, "no library is here");
         return;
     }
-    snprintf(what, sizeof what, "against %s", best->kernel);
-    what[strcspn(what, ".")] = '\0'; // as far as its first version number
+    snprintf(what, sizeof what, "against %.*s", (int)strcspn(best->kernel, "-"), best->kernel);
     judge("2", what, where, '>', wanted, inverse(best->summary.ratio));
 }
 

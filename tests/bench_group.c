@@ -16,7 +16,7 @@
 
 static const double ENOUGH = 0.005;   // seconds: a shorter run is timed several times over
 static const double SLOW = 0.1;       // and a longer one is timed no more often than it must be
-static const double CALIBRATION = 0.03;
+static const double CALIBRATION = 0.02;
 
 Plan plan;
 

@@ -30,14 +30,21 @@ typedef struct {
 
 // --- the driver ------------------------------------------------------------------------------------
 
-static void remove_folder(void)
+static const char *const array_names[] = {"q", "k", "v", "out"};
+
+static const char *path_of(const char *array)
 {
-    static const char *const names[] = {"q", "k", "v", "out"};
-    char path[128];
-    for (int i = 0; i < 4 && driver.folder[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s.f32", driver.folder, names[i]);
-        unlink(path);
-    }
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s.f32", driver.folder, array);
+    return path;
+}
+
+void peers_clean(void)
+{
+    if (driver.process > 0)
+        kill(driver.process, SIGTERM);
+    for (int i = 0; i < 4 && driver.folder[0]; i++)
+        unlink(path_of(array_names[i]));
     if (driver.folder[0])
         rmdir(driver.folder);
 }
@@ -63,7 +70,7 @@ static bool start_driver(void)
         return false;
     strcpy(driver.folder, "build/bench-peers-XXXXXX");
     CHECK(mkdtemp(driver.folder) && pipe(in) == 0 && pipe(out) == 0, "no pipe to %s", python);
-    CHECK(atexit(remove_folder) == 0, "no room for an exit handler");
+    CHECK(atexit(peers_clean) == 0, "no room for an exit handler");
     signal(SIGPIPE, SIG_IGN); // one that died is noticed by its silence
     driver.process = fork();
     CHECK(driver.process >= 0, "no process for %s", python);
@@ -98,8 +105,7 @@ static void ask(char *said, size_t room, const char *command)
 
 static void write_array(const char *name, Tensor t)
 {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s.f32", driver.folder, name);
+    const char *path = path_of(name);
     FILE *f = fopen(path, "wb");
     size_t n = (size_t)tensor_count(t);
     bool whole = f && fwrite(t.data, sizeof *t.data, n, f) == n;
@@ -109,9 +115,7 @@ static void write_array(const char *name, Tensor t)
 
 static bool read_output(Tensor out)
 {
-    char path[128];
-    snprintf(path, sizeof path, "%s/out.f32", driver.folder);
-    FILE *f = fopen(path, "rb");
+    FILE *f = fopen(path_of("out"), "rb");
     size_t n = (size_t)tensor_count(out);
     bool whole = f && fread(out.data, sizeof *out.data, n, f) == n;
     if (f)

@@ -106,6 +106,7 @@ static void interrupted(int signal)
 {
     (void)signal;
     settle();
+    peers_clean();
     _exit(130);
 }
 

@@ -65,7 +65,7 @@ static void prefill(void)
     for (int causal = 0; causal < 2; causal++)
         for (int i = 0; i < n; i++) {
             prefill_group(heads_of_12(N[i], N[i], causal));
-            if (N[i] <= 8192 && !flags.quick && !flags.tiny)
+            if (N[i] <= 4096 && !flags.quick && !flags.tiny)
                 prefill_group(heads_of_32(N[i], N[i], causal));
         }
 }

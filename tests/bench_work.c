@@ -260,7 +260,7 @@ void chapter_entry(Entry *e, int chapter)
     e->what = "chapter", e->kernel = names[chapter], e->step = chapter, e->isa = NULL;
     e->open = open_chapter, e->run = run_chapter_entry;
     e->reset = reset_chapter, e->close = close_chapter;
-    e->guess = shape_flops(&e->shape) / 1e9;
+    e->guess = shape_flops(&e->shape) / 4e9;
     snprintf(e->name, sizeof e->name, "chapter-%02d", chapter);
 }
 
@@ -379,9 +379,9 @@ void fast_entry(Entry *e, bool decodes, int step)
     const char *name = (decodes ? decode_names : prefill_names)[step];
     e->what = "fast", e->decodes = decodes, e->step = step, e->kernel = name;
     e->open = open_fast, e->run = run_fast, e->reset = reset_fast, e->close = close_fast;
-    bool slow = strcmp(name, "naive") == 0 && !decodes;
-    e->guess = slow ? shape_flops(&e->shape) / 2e9
-                    : shape_flops(&e->shape) / (60e9 * e->threads) + shape_bytes(&e->shape) / 15e9;
+    // The first steps take as long for half a pass as for all of it.
+    double rate = decodes || step > 3 ? 80e9 * e->threads : step ? 12e9 : 2.5e9;
+    e->guess = shape_flops(&e->shape) / rate + shape_bytes(&e->shape) / 20e9;
     snprintf(e->name, sizeof e->name, "%s-%s", decodes ? "decode" : "prefill", name);
     if (e->threads > 1)
         snprintf(e->name + strlen(e->name), 16, "-%dt", e->threads);
