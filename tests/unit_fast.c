@@ -3,6 +3,7 @@
 #define _XOPEN_SOURCE 700
 #include "../chapters/06_paged_blocks/pages.h"
 #include "../common/random.h"
+#include "../kernels/cpu/blas.h"
 #include "../kernels/cpu/kernels.h"
 #include "../kernels/cpu/threads.h"
 #include "../kernels/cpu/workspace.h"
@@ -182,6 +183,42 @@ static void workspace_is_one_at_a_time(void **state)
     assert_int_equal(child(ask_for_too_much, NULL, text), EXIT_MEMORY);
 }
 
+// --- OpenBLAS ------------------------------------------------------------------------------------
+
+// C = A B, or A B^T, of views with strides of their own, whole numbers: exact in any order, whoever
+// multiplies. What lies around the views stays.
+static void products_are_exact(void **state)
+{
+    static const long sizes[] = {1, 2, 3, 8, 17, 40};
+    Tensor a = tensor_new(SHAPE(40, 50)), b = tensor_new(SHAPE(50, 50));
+    Tensor c = tensor_new(SHAPE(40, 50));
+    Random r = random_seed(5);
+    (void)state;
+    for (long i = 0; i < tensor_count(a); i++)
+        a.data[i] = (float)(random_below(&r, 19) - 9);
+    for (long i = 0; i < tensor_count(b); i++)
+        b.data[i] = (float)(random_below(&r, 19) - 9);
+    for (int round = 0; round < 200; round++) {
+        long n = sizes[random_below(&r, 6)], m = sizes[random_below(&r, 6)];
+        long depth = sizes[random_below(&r, 6)], turned = random_below(&r, 2);
+        Tensor x = tensor_slice(tensor_slice(a, 0, 0, n), 1, 3, 3 + depth);
+        Tensor y = tensor_slice(tensor_slice(b, 0, 0, turned ? m : depth), 1, 2,
+                                2 + (turned ? depth : m));
+        Tensor z = tensor_slice(tensor_slice(c, 0, 0, n), 1, 1, 1 + m);
+        tensor_fill(c, 0.5f);
+        blas_multiply(z, x, y, turned);
+        for (long i = 0; i < 40; i++)
+            for (long j = 0; j < 50; j++) {
+                float sum = i < n && 1 <= j && j < 1 + m ? 0.0f : 0.5f;
+                for (long d = 0; sum != 0.5f && d < depth; d++)
+                    sum += row(x, i)[d] * (turned ? row(y, j - 1)[d] : row(y, d)[j - 1]);
+                assert_true(row(c, i)[j] == sum);
+            }
+    }
+    assert_true(strlen(blas_name()) > 0);
+    tensor_free(&a), tensor_free(&b), tensor_free(&c);
+}
+
 // --- instruction sets ----------------------------------------------------------------------------
 
 // The last of the list runs everywhere; what runs is chosen from the front.
@@ -208,6 +245,7 @@ int main(void)
         cmocka_unit_test(no_threads_at_all_is_a_bug),
         cmocka_unit_test(workspace_is_counted_and_kept),
         cmocka_unit_test(workspace_is_one_at_a_time),
+        cmocka_unit_test(products_are_exact),
         cmocka_unit_test(the_best_set_comes_first),
         cmocka_unit_test(every_thread_is_called_once), // last: children would have no threads
     };

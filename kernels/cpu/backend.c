@@ -3,6 +3,7 @@
 
 #include "../../common/backend.h"
 
+#include "blas.h"
 #include "host.h"
 #include "threads.h"
 
@@ -149,6 +150,7 @@ void backend_report(void)
     printf("%-16s %16s\n", "instructions", isa_best()->name);
     printf("%-16s %16d\n", "threads", threads_count());
     printf("%-16s %16s   %s\n", "kernel", "", backend_kernel());
+    printf("%-16s %16s   %s\n", "projections", "", blas_name());
 }
 
 void backend_close(void) {}

@@ -2,7 +2,7 @@
 // once for each instruction set. All compute the same pass; the last step is the one to use.
 //
 //     const Isa *isa = isa_best();
-//     isa->prefill[PREFILL_THREADS](&pass);   // writes pass.out and pass.lse
+//     isa->prefill[PREFILL_threads](&pass);   // writes pass.out and pass.lse
 
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H

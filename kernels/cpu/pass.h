@@ -1,7 +1,7 @@
 // What every CPU kernel is given: one pass of N queries over M keys, for all heads of B sequences.
 //
 //     Pass pass = {.q = q, .k = pass_tensor(k), .v = pass_tensor(v), ...};
-//     kernels->prefill[PREFILL_THREADS](&pass);
+//     kernels->prefill[PREFILL_threads](&pass);
 
 #ifndef PASS_H
 #define PASS_H
