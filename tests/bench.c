@@ -49,7 +49,7 @@ static int canned(void)
     return 0;
 }
 
-// --- the command line ------------------------------------------------------------------------------
+// --- the command line ---------------------------------------------------------------------------
 
 static void usage(void)
 {
@@ -64,7 +64,7 @@ static void usage(void)
            "  --lengths N,...    instead of a suite's own N or M\n"
            "  --no-peers         leave the other libraries out\n"
            "  --tiny             seconds in all, for the self-test\n"
-           "  --spoil K          calibrations are not taken but alike, K too slow, for the self-test\n"
+           "  --spoil K          calibrations are made up, K too slow, for the self-test\n"
            "  --canned           rounds from stdin, for the self-test\n",
            1, MOST_ROUNDS * 2 / 3, FEWEST_ROUNDS);
     output_finish();
@@ -81,6 +81,7 @@ static long number(const char *flag, const char *text, long least, long most)
     return n;
 }
 
+// --lengths 64,128: sizes that a suite goes through instead of its own.
 static void read_lengths(const char *text)
 {
     char copy[512], *rest, *word;
@@ -94,6 +95,7 @@ static void read_lengths(const char *text)
         refuse(EXIT_USAGE, "--lengths: expected N,..., got \"%s\"", text);
 }
 
+// Names are looked up now, so that a slip is told before anything is measured.
 static void read_suites(const char *text)
 {
     char copy[512], *rest, *word;
@@ -161,6 +163,7 @@ static void read_flags(int argc, char **argv)
         flags.threads = threads_count();
 }
 
+// Twice: first planned, then measured.
 static int everything(void)
 {
     if (flags.check)

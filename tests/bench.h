@@ -18,7 +18,7 @@
 
 enum { FEWEST_ROUNDS = 9, MOST_ROUNDS = 27, MOST_ENTRIES = 16 };
 
-// --- what the command line says ------------------------------------------------------------------
+// --- what the command line says ---------------------------------------------------------------
 
 typedef struct {
     bool quick, check, tiny;  // tiny: for the self-test, seconds in all
@@ -26,13 +26,13 @@ typedef struct {
     long rounds, threads;     // at least so many rounds; all threads
     long lengths[32];         // instead of a suite's own
     int  length_count;
-    long spoil;               // calibrations are canned, this one is slow; 0: they are taken
+    long spoil;               // calibrations are made up, this one slow; 0: they are taken
     bool no_peers;
 } BenchFlags;
 
 extern BenchFlags flags;
 
-// --- limits: bench_limits.c ------------------------------------------------------------------------
+// --- limits: bench_limits.c ---------------------------------------------------------------------
 
 // Floating-point operations a second in registers, bytes a second from memory.
 typedef struct {
@@ -53,7 +53,7 @@ void   limit_note(Limit *l, Sample s);
 long   limits_bytes(void);            // what calibrating takes
 long   last_cache_bytes(void);
 
-// --- rounds and what they come to: bench_rows.c ------------------------------------------------
+// --- rounds and what they come to: bench_rows.c ---------------------------------------------
 
 // Which limit must have stood still for a round to count.
 typedef enum { BY_PEAK, BY_DRAM } Bound;
@@ -82,7 +82,7 @@ bool round_stands(const Rounds *r, int i, Sample best, Bound bound);
 Summary summarize(const Rounds *own, const Rounds *against, Sample best, Bound bound, double flops,
                   double bytes);
 
-// --- what is measured: bench_work.c --------------------------------------------------------------
+// --- what is measured: bench_work.c -----------------------------------------------------------
 
 typedef struct {
     long B, H, G, N, M, D;
@@ -140,13 +140,13 @@ void    arrays_free(void); // those of a group that is over
 void chapter_entry(Entry *e, int chapter);
 void fast_entry(Entry *e, bool decodes, int step);
 
-// --- peers: bench_peers.c --------------------------------------------------------------------------
+// --- peers: bench_peers.c -----------------------------------------------------------------------
 
 void peer_entry(Entry *e, const char *library);
 void peers_stop(void);
 void peers_clean(void); // the arrays that they were given
 
-// --- groups: bench_group.c -------------------------------------------------------------------------
+// --- groups: bench_group.c ----------------------------------------------------------------------
 
 void   group_begin(const char *suite, Bound bound);
 Entry *group_add(const Shape *s, int threads);
@@ -164,7 +164,7 @@ typedef struct {
 
 extern Plan plan;
 
-// --- the file: bench_rows.c -----------------------------------------------------------------------
+// --- the file: bench_rows.c --------------------------------------------------------------------
 
 void csv_open(const char *path);
 void csv_row(const char *suite, const Entry *e);
@@ -172,7 +172,7 @@ void csv_counts(const char *suite, const Entry *e); // what was counted; nothing
 void csv_close(void);
 long csv_rows(void);
 
-// --- suites: bench_suites.c, bench_gpt2.c, bench_check.c ------------------------------------------
+// --- suites: bench_suites.c, bench_gpt2.c, bench_check.c ---------------------------------------
 
 bool suites_have(const char *name);
 void suites_print(void);

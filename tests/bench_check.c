@@ -21,7 +21,7 @@ static Shape of_32(long N, long M, bool causal)
     return (Shape){.B = 1, .H = 32, .G = 8, .N = N, .M = M, .D = 128, .causal = causal};
 }
 
-// --- a line of the table ---------------------------------------------------------------------------
+// --- a line of the table ------------------------------------------------------------------------
 
 static const char *shape_text(const Shape *s, int threads)
 {
@@ -52,12 +52,13 @@ static void not_here(const char *row, const char *what, const char *where, const
     printf("%-2s %-26s %-34s skipped: %s\n", row, what, where, why);
 }
 
+// Of a ratio the other way round, the smallest is the largest.
 static Spread inverse(Spread s)
 {
     return (Spread){1 / s.median, 1 / s.max, 1 / s.min};
 }
 
-// --- rows 1 and 2: prefill -------------------------------------------------------------------------
+// --- rows 1 and 2: prefill ----------------------------------------------------------------------
 
 // Their time over ours, of that library which comes closest.
 static void judge_peers(Entry *const *peers, int count, const char *where, double wanted)
@@ -86,28 +87,33 @@ static int step_of(const char *name)
     return -1;
 }
 
+// OpenBLAS in three passes is a step of our own ladder.
+static int add_peers(const Shape *s, int threads, Entry *against, Entry *peers[3])
+{
+    int count = 0, blas = step_of("blas");
+    if (blas >= 0)
+        peers[count++] = add_fast(s, blas, threads);
+    peers[count++] = add_peer("onnxruntime", s, threads);
+    peers[count++] = add_peer("torch", s, threads);
+    for (int i = 0; i < count; i++)
+        peers[i]->against = against;
+    return count;
+}
+
+// Short prompts are held against the peak alone.
 static void check_prefill(Shape s, int threads, double share, bool against_naive)
 {
     group_begin("check", BY_PEAK);
     Entry *fast = add_fast(&s, -1, threads), *naive = NULL, *peers[3];
-    int blas = step_of("blas"), count = 0;
-    bool long_enough = s.N >= 2048;
-    if (long_enough && blas >= 0)
-        peers[count++] = add_fast(&s, blas, threads);
-    if (long_enough)
-        peers[count++] = add_peer("onnxruntime", &s, threads);
-    if (long_enough)
-        peers[count++] = add_peer("torch", &s, threads);
+    int count = s.N >= 2048 ? add_peers(&s, threads, fast, peers) : 0;
     if (against_naive && step_of("naive") >= 0)
         naive = add_fast(&s, step_of("naive"), threads), naive->against = fast;
-    for (int i = 0; i < count; i++)
-        peers[i]->against = fast;
     group_run();
     if (!flags.planning) {
         char where[96];
         snprintf(where, sizeof where, "%s", shape_text(&s, threads));
         judge("1", "share of FMA peak", where, '>', share, fast->summary.of_peak);
-        if (long_enough)
+        if (count > 0)
             judge_peers(peers, count, where, s.causal ? 1.6 : 1.1);
         if (naive)
             judge("2", "against naive", where, '>', 30, inverse(naive->summary.ratio));
@@ -115,6 +121,7 @@ static void check_prefill(Shape s, int threads, double share, bool against_naive
     group_end();
 }
 
+// Two shapes and a short one, full and causal, on one thread and on two.
 static void check_prefills(void)
 {
     for (int causal = 0; causal < 2; causal++) {
@@ -129,8 +136,9 @@ static void check_prefills(void)
     }
 }
 
-// --- rows 3 and 4: decode ----------------------------------------------------------------------------
+// --- rows 3 and 4: decode -----------------------------------------------------------------------
 
+// K and V are read once: more than the rate of memory is not to be had.
 static void check_decode(Shape s, int threads)
 {
     group_begin("check", BY_DRAM);
@@ -154,6 +162,7 @@ static bool same_bits(Tensor a, Tensor b)
     return memcmp(a.data, b.data, (size_t)tensor_count(a) * sizeof *a.data) == 0;
 }
 
+// Blocks in no order must cost next to nothing, and change no bit.
 static void check_paging(int threads)
 {
     static const long blocks[] = {16, 64};
@@ -181,8 +190,9 @@ static void check_paging(int threads)
     group_end();
 }
 
-// --- rows 5 and 6: what grows how ------------------------------------------------------------------
+// --- rows 5 and 6: what grows how ---------------------------------------------------------------
 
+// Twice the tokens are four times the work, and nothing else may grow so; half of it is masked.
 static void check_growth(int threads)
 {
     Shape s = of_12(2048, 2048, false), twice = of_12(4096, 4096, false);
@@ -204,8 +214,9 @@ static void check_growth(int threads)
     group_end();
 }
 
-// --- row 7 ---------------------------------------------------------------------------------------
+// --- row 7 --------------------------------------------------------------------------------------
 
+// A whole model's decode: weights are most of its bytes.
 static void check_model(int threads)
 {
     group_begin("check", BY_DRAM);

@@ -90,7 +90,7 @@ static void close_model(Entry *e)
     free(m);
 }
 
-// --- products ------------------------------------------------------------------------------------
+// --- products -----------------------------------------------------------------------------------
 
 typedef struct {
     const Model *m;
@@ -141,7 +141,7 @@ static void multiply(const Model *m, float *y, const float *x, const float *w, l
     }
 }
 
-// --- a layer -------------------------------------------------------------------------------------
+// --- a layer ------------------------------------------------------------------------------------
 
 // Rows divided by their root mean square.
 static void normalize(float *y, const float *x, long rows)
@@ -227,7 +227,7 @@ static void run_layer(const Entry *e, const Model *m, long layer, long first, lo
     add(m->x, m->y, n * HIDDEN);
 }
 
-// --- entries -------------------------------------------------------------------------------------
+// --- entries ------------------------------------------------------------------------------------
 
 // The middle of part i of so many parts of the way.
 static long length_of(int i, int parts)

@@ -31,7 +31,7 @@ static const double QUICK = 105;      // seconds after which --quick begins no o
 
 static double began, done; // when the first group began; seconds of the plan that are over
 
-// --- what is in it ---------------------------------------------------------------------------------
+// --- what is in it ------------------------------------------------------------------------------
 
 void group_begin(const char *suite, Bound bound)
 {
@@ -79,7 +79,7 @@ Entry *add_peer(const char *library, const Shape *s, int threads)
     return e;
 }
 
-// --- planning --------------------------------------------------------------------------------------
+// --- planning -----------------------------------------------------------------------------------
 
 // Chapters up to 06, and the steps that hold all scores, need N M floats, some of them twice.
 static double entry_bytes(const Entry *e)
@@ -91,6 +91,7 @@ static double entry_bytes(const Entry *e)
     return 2 * scores * (strcmp(e->what, "peer") == 0 ? (double)s->H : 1) + kept;
 }
 
+// Arrays are counted for each entry, though many share theirs: a limit, not a sum.
 static double group_bytes(void)
 {
     double bytes = (double)limits_bytes();
@@ -103,6 +104,7 @@ static double group_bytes(void)
     return bytes;
 }
 
+// Every round, a run to warm up and one to be sure.
 static double entry_seconds(const Entry *e)
 {
     double once = e->guess > ENOUGH ? e->guess : ENOUGH;
@@ -117,7 +119,7 @@ static double group_seconds(void)
     return seconds;
 }
 
-// --- the line for whoever waits --------------------------------------------------------------------
+// --- the line for whoever waits -----------------------------------------------------------------
 
 // The plan guesses how long the rest takes, what has been measured so far corrects the guess.
 static void progress(double part)
@@ -136,7 +138,7 @@ static void progress_end(void)
         fprintf(stderr, "\r%60s\r", "");
 }
 
-// --- before the rounds -----------------------------------------------------------------------------
+// --- before the rounds --------------------------------------------------------------------------
 
 // Said once a suite and name: the reason is the same for the next shape, as a rule.
 static void skip(Entry *e, const char *why)
@@ -153,6 +155,7 @@ static void skip(Entry *e, const char *why)
     fprintf(stderr, "skip - %s, %s: %s\n", group.suite, e->name, why);
 }
 
+// Another process tells its own.
 static double seconds_of_run(Entry *e)
 {
     double start = measure_clock();
@@ -181,25 +184,24 @@ static bool agrees(Entry *e)
     return off <= room * most;
 }
 
-// The first run warms up and is counted.
-static void open_entry(Entry *e)
+// What it works on; e->skipped if that is not to be had.
+static void make_entry(Entry *e)
 {
     const Shape *s = &e->shape;
-    if (e->skipped) {
-        skip(e, e->skipped);
-        return;
-    }
-    if (!e->alone) {
+    if (e->alone)
+        tensor_hold((long)e->room);
+    else {
         e->arrays = arrays_use(s);
         e->out = tensor_new(SHAPE(s->B, s->H, s->N, s->D));
         e->lse = tensor_new(SHAPE(s->B, s->H, s->N));
     }
     if (e->open)
         e->open(e);
-    if (e->skipped) {
-        skip(e, e->skipped);
-        return;
-    }
+}
+
+// The first run warms up and is counted.
+static void first_run(Entry *e)
+{
     long live = tensor_live_bytes();
     tensor_reset_peak();
     counts = (Counts){0};
@@ -211,11 +213,22 @@ static void open_entry(Entry *e)
         e->peak = e->scratch = e->moved = -1;
     seconds = seconds < ENOUGH / 4 ? seconds_of_run(e) : seconds; // it was cold
     e->repeats = seconds < ENOUGH ? (int)(ENOUGH / seconds) + 1 : 1;
+}
+
+static void open_entry(Entry *e)
+{
+    if (!e->skipped)
+        make_entry(e);
+    if (e->skipped) {
+        skip(e, e->skipped);
+        return;
+    }
+    first_run(e);
     if (!e->alone && !agrees(e))
         skip(e, "its result is not that of the others");
 }
 
-// --- rounds ----------------------------------------------------------------------------------------
+// --- rounds -------------------------------------------------------------------------------------
 
 static Limit *limit_for(const Entry *e)
 {
@@ -364,6 +377,8 @@ void group_end(void)
         Entry *e = &group.entries[i];
         if (e->close && e->state)
             e->close(e);
+        if (e->alone && e->state)
+            tensor_hold(-(long)e->room);
         if (e->out.block)
             tensor_free(&e->out), tensor_free(&e->lse);
     }

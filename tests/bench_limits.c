@@ -38,7 +38,7 @@ const BenchIsa *bench_isa(const char *name)
     return NULL;
 }
 
-// --- one calibration -------------------------------------------------------------------------------
+// --- one calibration ----------------------------------------------------------------------------
 
 static struct {
     const BenchIsa *isa;
@@ -128,7 +128,7 @@ Sample limit_sample(const Limit *l)
                     .dram = (double)(each * 4 * l->threads) / seconds_of(read_part)};
 }
 
-// --- limits by instruction set and threads ---------------------------------------------------------
+// --- limits by instruction set and threads ------------------------------------------------------
 
 static Limit limits[MOST_LIMITS];
 static int limit_count;

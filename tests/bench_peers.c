@@ -28,7 +28,7 @@ typedef struct {
     char said[400];
 } Peer;
 
-// --- the driver ------------------------------------------------------------------------------------
+// --- the driver ---------------------------------------------------------------------------------
 
 static const char *const array_names[] = {"q", "k", "v", "out"};
 
@@ -49,6 +49,7 @@ void peers_clean(void)
         rmdir(driver.folder);
 }
 
+// In the child: its standard input and output are the pipes.
 static _Noreturn void become_driver(const char *python, const int in[2], const int out[2])
 {
     dup2(in[0], STDIN_FILENO);
@@ -101,8 +102,9 @@ static void ask(char *said, size_t room, const char *command)
     said[strcspn(said, "\n")] = '\0';
 }
 
-// --- arrays ----------------------------------------------------------------------------------------
+// --- arrays -------------------------------------------------------------------------------------
 
+// As they lie in memory: the driver knows the shape.
 static void write_array(const char *name, Tensor t)
 {
     const char *path = path_of(name);
@@ -123,8 +125,18 @@ static bool read_output(Tensor out)
     return whole;
 }
 
-// --- an entry --------------------------------------------------------------------------------------
+// --- an entry -----------------------------------------------------------------------------------
 
+// Its answer goes where ours would be, to be compared.
+static bool fetch_output(Entry *e, long number)
+{
+    char command[64], said[400];
+    snprintf(command, sizeof command, "write %ld", number);
+    ask(said, sizeof said, command);
+    return strcmp(said, "ok") == 0 && read_output(e->out);
+}
+
+// The library gets the arrays and makes ready; why it cannot is the reason to skip it.
 static void open_peer(Entry *e)
 {
     const Shape *s = &e->shape;
@@ -146,13 +158,11 @@ static void open_peer(Entry *e)
         return;
     }
     e->kernel = p->said + 3; // library, version, and which of its ways
-    snprintf(command, sizeof command, "write %ld", p->number);
-    char said[400];
-    ask(said, sizeof said, command);
-    if (strcmp(said, "ok") != 0 || !read_output(e->out))
+    if (!fetch_output(e, p->number))
         e->skipped = "its result cannot be read";
 }
 
+// A peer that answered before and does not now is no peer that is missing.
 static void run_peer(Entry *e)
 {
     Peer *p = e->state;

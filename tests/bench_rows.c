@@ -21,7 +21,7 @@
 
 static const double STANDS = 0.85; // of the best, or a round does not count
 
-// --- what rounds come to ---------------------------------------------------------------------------
+// --- what rounds come to ------------------------------------------------------------------------
 
 static double of(Sample s, Bound bound)
 {
@@ -78,7 +78,7 @@ Summary summarize(const Rounds *own, const Rounds *against, Sample best, Bound b
     return s;
 }
 
-// --- the file --------------------------------------------------------------------------------------
+// --- the file -----------------------------------------------------------------------------------
 
 static const char HEADER[] =
     "suite,name,what,kernel,isa,threads,B,H,G,N,M,D,Dv,mask,kv_dtype,block_size,tile,rounds,"
@@ -110,12 +110,14 @@ static void interrupted(int signal)
     _exit(130);
 }
 
+// refuse() in the middle of it all: rows that are done are kept, too.
 static void settle_at_exit(void)
 {
     if (csv.open)
         settle();
 }
 
+// At once, past any buffer: a signal finds whole lines.
 static void put(const char *text)
 {
     size_t n = strlen(text);
@@ -147,6 +149,7 @@ static const char *blas_core(void)
     return text;
 }
 
+// What belongs to every timing: where, when, by which compiler, beside how much else.
 static void put_machine(void)
 {
     char date[64];
@@ -169,6 +172,7 @@ static void put_machine(void)
                 limits_bytes());
 }
 
+// The file must be there before a quarter of an hour is spent on it.
 void csv_open(const char *path)
 {
     snprintf(csv.place, sizeof csv.place, "%s", path);

@@ -54,8 +54,15 @@ machine() {
         grep -q "^# .*$word" "$work/tiny.csv" || { echo "no comment with \"$word\""; return 1; }
     done
 }
+sees_wrong() { # an awk program that spoils one row
+    awk -F, -v OFS=, "$1" "$work/tiny.csv" > "$work/spoilt" && [ -n "$(wrong_rows "$work/spoilt")" ]
+}
+check 'a row with nan in it would be seen' sees_wrong '/^tile/ { $20 = "nan" } 1'
+check 'a row that is cut off would be seen' sees_wrong '/^tile/ { NF = 20 } 1'
+check 'a median beyond its spread would be seen' sees_wrong '/^tile/ { $20 = 2 * $22 } 1'
+check 'another header would be seen' sees_wrong '/^suite/ { $1 = "sweet" } 1'
 check 'the machine stands in front' machine
-check 'nothing else is left' is files tiny.csv "$(ls "$work" | grep csv)"
+check 'no unfinished file is left' is files tiny.csv "$(ls "$work" | grep csv)"
 one_thread() { tiny --suite prefill,threads --threads 1 && is "other threads" 0 "$(rows ',-t,2,')"; }
 check 'one thread is enough' one_thread
 scratch() { # of NAME at N: column 25

@@ -40,7 +40,7 @@ static void run_and_end(void)
     group_end();
 }
 
-// --- prefill -------------------------------------------------------------------------------------
+// --- prefill ------------------------------------------------------------------------------------
 
 // Chapters take seconds where the kernels take milliseconds: they come along as far as is bearable.
 static void prefill_group(Shape s)
@@ -99,8 +99,9 @@ static void prefill_ladder(void)
     ladder_group(heads_of_12(N, N, true));
 }
 
-// --- decode --------------------------------------------------------------------------------------
+// --- decode -------------------------------------------------------------------------------------
 
+// Chapters 05 to 07 hold all keys but the last, which comes with the query; 04 is given all.
 static void decode_group(Shape s)
 {
     group_begin("decode", BY_DRAM);
@@ -124,6 +125,7 @@ static void decode(void)
     }
 }
 
+// Every step, and the last one on all threads.
 static void decode_ladder_group(Shape s)
 {
     Entry *first = NULL;
@@ -144,8 +146,9 @@ static void decode_ladder(void)
     decode_ladder_group(heads_of_32(1, length_or(16384), false));
 }
 
-// --- how keys and values are kept ------------------------------------------------------------------
+// --- how keys and values are kept ---------------------------------------------------------------
 
+// The pool's blocks lie in no order.
 static void paging(void)
 {
     static const long blocks[] = {16, 64, 256};
@@ -164,6 +167,7 @@ static void paging(void)
     }
 }
 
+// Half the bytes should be half the time, where memory is what one waits for.
 static void kv_dtype(void)
 {
     static const char *const names[] = {"f32", "bf16", "f16"};
@@ -183,7 +187,7 @@ static void kv_dtype(void)
     }
 }
 
-// --- one letter at a time --------------------------------------------------------------------------
+// --- one letter at a time -----------------------------------------------------------------------
 
 // The same query heads, fewer and fewer KV heads: MHA, GQA, MQA.
 static void heads(void)
@@ -237,6 +241,7 @@ static void tile(void)
     run_and_end();
 }
 
+// Twice as many each time, and all at last.
 static void threads_of(Shape s, bool decodes)
 {
     Entry *one = NULL;
@@ -276,8 +281,9 @@ static void chapters(void)
     }
 }
 
-// --- memory: counted, each run once ----------------------------------------------------------------
+// --- memory: counted, each run once -------------------------------------------------------------
 
+// The names that the figures use.
 static void memory_row(const char *name, Entry *e)
 {
     snprintf(e->name, sizeof e->name, "%s", name);
@@ -322,7 +328,7 @@ static void simt(void)
         fclose(f);
 }
 
-// --- peers ---------------------------------------------------------------------------------------
+// --- peers --------------------------------------------------------------------------------------
 
 // Library by library, with ours in the same rounds. OpenBLAS in three passes is a step of ours.
 static void peers_group(Shape s, int count)
@@ -353,7 +359,7 @@ static void peers(void)
     }
 }
 
-// --- the table -----------------------------------------------------------------------------------
+// --- the table ----------------------------------------------------------------------------------
 
 static const struct {
     const char *name;

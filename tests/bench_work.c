@@ -44,7 +44,7 @@
 
 enum { MOST_ARRAYS = 16, CHAPTER_BLOCK = 16, CHAPTER_TILE = 32 };
 
-// --- shapes --------------------------------------------------------------------------------------
+// --- shapes -------------------------------------------------------------------------------------
 
 double shape_flops(const Shape *s)
 {
@@ -62,7 +62,7 @@ double shape_bytes(const Shape *s)
     return (double)shape_kv_bytes(s) + 8.0 * (double)(s->B * s->H * s->N * s->D);
 }
 
-// --- arrays ----------------------------------------------------------------------------------------
+// --- arrays -------------------------------------------------------------------------------------
 
 static Arrays all[MOST_ARRAYS];
 
@@ -115,6 +115,7 @@ void arrays_free(void)
     }
 }
 
+// The last query stands at the last key.
 static Mask mask_of(const Shape *s)
 {
     return (Mask){.causal = s->causal, .window = -1, .prefix = -1, .keys = s->M,
@@ -128,7 +129,7 @@ static void *new_state(size_t size)
     return state;
 }
 
-// --- chapters --------------------------------------------------------------------------------------
+// --- chapters -----------------------------------------------------------------------------------
 
 // What a chapter's attention() is given. All tokens are new, but for one query: then all are held
 // but the last.
@@ -148,6 +149,7 @@ static void must(PagesStatus status)
     CHECK(status == PAGES_OK, "%s", pages_message(status));
 }
 
+// A pool with its blocks in no order, and the past in it.
 static void open_pages(Asked *c, const Entry *e)
 {
     const Shape *s = &e->shape;
@@ -203,6 +205,7 @@ static void run_heads(Entry *e, Asked *c, float scale)
         }
 }
 
+// One call, over all heads but in 01 and 02: this alone is timed.
 static void run_chapter_entry(Entry *e)
 {
     Asked *c = e->state;
@@ -237,6 +240,7 @@ static void reset_chapter(Entry *e)
             must(pages_clear(&c->pool, &c->tables[b]));
 }
 
+// A pool looks whether every block came back.
 static void close_chapter(Entry *e)
 {
     Asked *c = e->state;
@@ -264,13 +268,14 @@ void chapter_entry(Entry *e, int chapter)
     snprintf(e->name, sizeof e->name, "chapter-%02d", chapter);
 }
 
-// --- the fast kernels ------------------------------------------------------------------------------
+// --- the fast kernels ---------------------------------------------------------------------------
 
 // A pass, and what its K and V lie in if not in the arrays: 16 bits, or pages.
 typedef struct {
     Pass pass;
     Mask mask;
     void *k, *v;
+    long  bytes;  // of both
     BlockTable table;
 } Fast;
 
@@ -286,11 +291,12 @@ static uint16_t narrow(float x, Kept kept)
 }
 
 // A copy in huge pages: token j of KV head g in 16 bits, or in block order[j / T] of a pool.
-static void *copy_kept(Rows *rows, Tensor from, const Fast *f, const Shape *s)
+static void *copy_kept(Rows *rows, Tensor from, Fast *f, const Shape *s)
 {
     long G = s->G, M = s->M, D = s->D, T = s->block_size, bytes = kept_bytes(s->kept);
     long room = T ? f->table.capacity * T : M;
     char *to = huge_alloc(room * G * D * bytes);
+    f->bytes += room * G * D * bytes;
     *rows = (Rows){.data = to, .kept = s->kept, .sequence = G * M * D, .head = M * D, .token = D};
     if (T) {
         rows->tables = &f->table;
@@ -323,6 +329,7 @@ static BlockTable shuffled(long M, long T)
     return table;
 }
 
+// Floats that lie together are read where they are; anything else gets a copy of its own.
 static void open_fast(Entry *e)
 {
     const Shape *s = &e->shape;
@@ -339,6 +346,7 @@ static void open_fast(Entry *e)
         f->table = shuffled(s->M, s->block_size);
     f->k = copy_kept(&f->pass.k, a->k, f, s);
     f->v = copy_kept(&f->pass.v, a->v, f, s);
+    tensor_hold(f->bytes);
 }
 
 static bool by_blas(const Entry *e)
@@ -367,6 +375,7 @@ static void reset_fast(Entry *e)
 static void close_fast(Entry *e)
 {
     Fast *f = e->state;
+    tensor_hold(-f->bytes);
     free(f->k);
     free(f->v);
     if (f->table.blocks)
