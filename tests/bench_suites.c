@@ -306,7 +306,7 @@ static void memory(void)
     }
 }
 
-// What make counts wrote: the CUDA kernels' bytes on the emulator, which has no clock worth reading.
+// What make counts wrote: the CUDA kernels' bytes on the emulator, whose clock says nothing.
 static void simt(void)
 {
     char line[512], kernel[64], mask[16];
