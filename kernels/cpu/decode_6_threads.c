@@ -1,11 +1,12 @@
 // Decode, step 6 of 6: step 5 on all threads.
 //
-// One query has too few heads to keep several processors busy, so the keys are shared out: an item
-// is a part of one KV head's keys. Each leaves a maximum, a sum and an output so far, which are
-// merged in order when all are done ("flash-decoding"). Parts are the same however many threads
-// there are, and so are the bits.
+// One query has too few heads to keep many processors busy, so its keys are shared out, too: an
+// item is one part of the keys, by some KV heads. Each leaves a state (maximum, sum, output so
+// far); in the end a row's states are merged in the order of the keys ("flash-decoding"). Parts are
+// the same however many threads there are, and so are the bits.
 //
-// Predicted: as many times faster as the memory has room for; one thread alone does not fill it.
+// Predicted: as much faster as memory serves two processors better than one; states are Dv + 2
+// numbers for every 1,024 keys of a query head, less than a hundredth of what is read.
 
 #include "kernels.h"
 #include "threads.h"
@@ -20,53 +21,55 @@
 #include <stdlib.h>
 
 enum {
-    PART = 1024,       // keys of an item: long streams, and scores that stay in the second cache
-    MOST_ROWS = 32,    // rows whose scores are held at once
-    AHEAD = 32 << 10,  // bytes between what is read and what is asked for
-    LINE = 64,         // bytes that memory sends at a time
-    RUN = 32,          // values at a time: they stay in the first cache while the rows go by
-    ROWS_ABREAST = 4,  // rows whose outputs are in registers
+    PART = 1024,     // keys at a time, and then their values
+    SOME = 32,       // a few of those: all heads take them while they are in the first cache
+    ROW = PART + 16, // scores of a head: no power of two apart, which would collide in the cache
+    AHEAD = 8 << 10, // bytes between what is read and what is asked for
+    KEYS = 4,        // keys whose sums are in registers at once, of HEADS heads: 4 * 4 of 32
+    HEADS = PANEL > 2 ? 4 : 2, // registers, with 4 keys and a query; or 2 * 4 of 16
+    WIDTH = 4,       // the same for values: HEADS heads by WIDTH vectors of features
+    ITEMS_EACH = 12, // items for each of several threads, at least, if there are so many
+    MOST_QUERIES = 16, // whose states are held at once
+    MOST_HEADS = 64, // query heads that walk together: their scores stay in the second cache
 };
 
 static const float LOG2E = 0x1.715476p+0f;
 
-// What one thread works on. Row r of a group of g heads is head r % g of query r / g.
+// K, or V.
 typedef struct {
-    float *q; // [MOST_ROWS, Dq]: padded with zeros to whole vectors
-    float *s; // [MOST_ROWS, PART]: scores, then weights
-    float *k; // [LANES, Dq]: keys that cannot be read where they lie
-    float *v; // [RUN, Dp]: values that cannot
-} Scratch;
+    const Rows *rows;
+    long width, padded; // numbers of a row; the same, rounded up to whole vectors
+    long step, head;    // bytes from one token, from one KV head, to the next
+} Side;
+
+// One query of the heads of some KV heads: all of them see the same keys.
+typedef struct {
+    const Pass *pass;
+    Side k, v;
+    float sign, scale;      // the scale, as a sign, which Q takes, and a size
+    float scale_of_m, unit; // what is left of it for S and m; the same for exp2: times log2 e
+    long b, i, g, groups;   // sequence, query; first KV head, how many
+    long group;             // H / G
+    long head, heads;       // first query head; how many
+    Seen seen;              // its keys
+    float *q;               // [heads, D], zeros up to whole vectors
+    float *o;               // [heads, Dv], the same: sum of exp2(S - m) V so far
+    float *l;               // [heads, LANES]: sum of exp2(S - m), lane by lane
+    float *m;               // [heads]: the largest score so far
+    float *s;               // [heads, ROW]: scores, then weights
+    float *copy;            // [SOME, D or Dv]: rows that do not fill vectors
+} Walk;
 
 // Everything that the items share.
 typedef struct {
     const Pass *pass;
-    long group, rows, parts; // H / G; rows of all queries; parts of the longest sequence
-    long Dq, Dp;             // D and Dv, rounded up to whole vectors
-    float sign, scale;       // the scale, as a sign, which Q takes, and a size
-    float scale_of_m, unit;  // what is left of it for S and m; and times log2 e, for exp2
-    bool  copies_k, copies_v;
-    long  heads;             // KV heads of an item
-    Scratch *scratch;        // [threads]
-    float *m, *l, *o;        // [B, G, rows, parts], and [.., Dp]: what each part found
-    atomic_long next;        // the item that is handed out next
+    Walk *walks;          // [threads]
+    long parts, most;     // parts of the longest sequence; KV heads of an item
+    long first, queries;  // of this round
+    float *o, *l, *m;     // [queries, B, parts, H]: what each part found, as in a Walk
+    atomic_long next;     // the item that is handed out next
+    atomic_long next_row; // the row that is merged next
 } Job;
-
-// A part of some KV heads' keys, and the rows that look at it.
-typedef struct {
-    const Job *job;
-    Scratch *w;
-    long b, part;
-    long g, heads;     // the first KV head, and how many: their blocks lie side by side in a pool
-    Mask rule;         // of this sequence; its array is not looked at
-    long row, rows;    // the first row of each head, and how many at a time
-    long from, to;     // keys of the part that some of them see
-} Item;
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
 
 // n, up to the next multiple.
 static long rounded(long n, long multiple)
@@ -74,448 +77,466 @@ static long rounded(long n, long multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
-// --- memory ahead of time -----------------------------------------------------------------------
-
-// Keys that are walked over in one go, from j on: all that lie together, in whole vectors; where
-// blocks fill no vector, a vector's worth.
-static long run_of(const Item *it, const Rows *rows, long j)
+static long within(long x, long least, long most)
 {
-    long together = rows_together(rows, j), left = it->to - j;
-    if (together < left)
-        left = together < LANES ? within(left, 0, LANES) : together / LANES * LANES;
-    return left;
+    return x < least ? least : x > most ? most : x;
 }
 
-// What is read after the run that begins at key j of head g: the next head's, or the first one's
-// next run. Where all keys lie together that is far off: then what lies AHEAD bytes later is asked
-// for, and this is NULL.
-static const char *next_run(const Item *it, const Rows *rows, long j, long g)
+// --- the way through memory ----------------------------------------------------------------------
+
+// What is read at a time: a few rows of one KV head that lie at one distance from each other.
+typedef struct {
+    const Side *of;    // K, or V
+    Seen part;         // the PART keys that are under way
+    Seen run;          // those of them that lie together
+    const char *first; // row run.from of the first KV head
+    long g;            // KV head, counted from the first
+    long j, n;         // rows j to j + n; n = 0: behind the last one
+    const char *at;    // the first of them
+} Piece;
+
+// As many rows from j on as lie together; behind a part's keys come its values, and then the keys
+// of the next part.
+static void find_run(const Walk *w, Piece *c, long j)
 {
-    long next = j + run_of(it, rows, j);
-    if (!rows->tables)
-        return NULL;
-    if (g + 1 < it->g + it->heads)
-        return row_of(rows, it->b, g + 1, j);
-    return row_of(rows, it->b, it->g, next < it->to ? next : j);
+    if (j == c->part.to) {
+        if (c->of == &w->v)
+            c->part = (Seen){j, within(w->seen.to, j, j + PART)};
+        c->of = c->of == &w->k ? &w->v : &w->k;
+        j = c->part.from;
+    }
+    c->run = (Seen){j, j};
+    if (j == c->part.to)
+        return;
+    c->run.to += within(rows_together(c->of->rows, j), 0, c->part.to - j);
+    c->first = row_of(c->of->rows, w->b, w->g, j);
 }
 
-// --- scores -------------------------------------------------------------------------------------
-
-// One row as whole vectors of floats, zeros behind it. `kept` is a constant in every caller.
-INLINE void widen_as(float *to, const void *from, const Kept kept, long width, long padded)
+static void find_piece(Piece *c)
 {
-    long d = 0;
-    for (; d + LANES <= width; d += LANES)
-        vec_store(to + d, vec_kept(from, kept, d, LANES));
-    if (d < padded)
-        vec_store(to + d, vec_kept(from, kept, d, width - d));
+    c->n = within(c->run.to - c->j, 0, SOME);
+    c->at = c->first + c->g * c->of->head + (c->j - c->run.from) * c->of->step;
 }
 
-static void widen(float *to, const void *from, Kept kept, long width, long padded)
+// The rest of a run, then the same run of the next KV head, then the next run.
+static void next_piece(const Walk *w, Piece *c)
 {
-    switch (kept) {
-    case KEPT_F32:  widen_as(to, from, KEPT_F32, width, padded); break;
-    case KEPT_BF16: widen_as(to, from, KEPT_BF16, width, padded); break;
-    case KEPT_F16:  widen_as(to, from, KEPT_F16, width, padded); break;
+    c->j += c->n;
+    if (c->j == c->run.to) {
+        if (++c->g == w->groups) {
+            find_run(w, c, c->j);
+            c->g = 0;
+        }
+        c->j = c->run.from;
+    }
+    find_piece(c);
+}
+
+static Piece first_piece(const Walk *w)
+{
+    long from = w->seen.from;
+    Piece c = {.of = &w->k, .part = {from, within(w->seen.to, from, from + PART)}, .j = from};
+    c.run = (Seen){from, from};
+    if (from < w->seen.to) {
+        find_run(w, &c, from);
+        find_piece(&c);
+    }
+    return c;
+}
+
+// The piece that lies AHEAD of the first one.
+static Piece piece_ahead(const Walk *w)
+{
+    Piece c = first_piece(w);
+    for (long bytes = 0; bytes < AHEAD && c.n > 0; next_piece(w, &c))
+        bytes += c.n * c.of->width * kept_bytes(c.of->rows->kept);
+    return c;
+}
+
+// --- rows of K and V -----------------------------------------------------------------------------
+
+// Some rows to compute with: whole vectors.
+typedef struct {
+    const char *at;
+    long step, n; // bytes from one to the next; how many
+    Kept kept;
+} Lines;
+
+// A row that does not fill vectors, as floats with zeros behind them.
+static void fill_row(float *to, const void *row, Kept kept, const Side *of)
+{
+    for (long d = 0; d < of->padded; d += LANES)
+        vec_store(to + d, vec_kept(row, kept, d, within(of->width - d, 0, LANES)));
+}
+
+static Lines lines_of(const Walk *w, const Piece *c)
+{
+    const Side *of = c->of;
+    if (of->width == of->padded)
+        return (Lines){c->at, of->step, c->n, of->rows->kept};
+    for (long i = 0; i < c->n; i++)
+        fill_row(w->copy + i * of->padded, c->at + i * of->step, of->rows->kept, of);
+    return (Lines){(const char *)w->copy, of->padded * (long)sizeof(float), c->n, KEPT_F32};
+}
+
+// What to ask for while rows are read: `step` bytes for each vector of them.
+typedef struct {
+    const char *at;
+    long step;
+} Ask;
+
+// While piece c is read: as many bytes of the piece that walks AHEAD of it. Rows of which one does
+// not lie behind the other are not asked for.
+static Ask ask_ahead(const Walk *w, const Piece *c, const Piece *ahead)
+{
+    bool dense = w->k.rows->token == w->k.width && w->v.rows->token == w->v.width;
+    return (Ask){ahead->at, dense ? LANES * kept_bytes(c->of->rows->kept) : 0};
+}
+
+// --- scores --------------------------------------------------------------------------------------
+
+// S[h,i] = sum over d of Q[h,d] K[i,d] for KEYS keys and `heads` heads, all sums in registers
+INLINE void scores_of(float *restrict s, const float *restrict q, const char *const k[KEYS],
+                      long Dp, Ask ask, const Kept kept, const int heads)
+{
+    const char *k0 = k[0], *k1 = k[1], *k2 = k[2], *k3 = k[3];
+    vec sum[HEADS][KEYS];
+    UNROLL for (int h = 0; h < heads; h++)
+        UNROLL for (int i = 0; i < KEYS; i++)
+            sum[h][i] = (vec){0};
+    for (long d = 0; d < Dp; d += LANES) {
+        UNROLL for (int i = 0; i < KEYS; i++, ask.at += ask.step)
+            __builtin_prefetch(ask.at);
+        vec kd[KEYS] = {vec_kept(k0, kept, d, LANES), vec_kept(k1, kept, d, LANES),
+                        vec_kept(k2, kept, d, LANES), vec_kept(k3, kept, d, LANES)};
+        UNROLL for (int h = 0; h < heads; h++) {
+            vec qd = vec_load(q + h * Dp + d);
+            UNROLL for (int i = 0; i < KEYS; i++)
+                sum[h][i] += qd * kd[i];
+        }
+    }
+    UNROLL for (int h = 0; h < heads; h++)
+        vec_totals(s + h * ROW, sum[h]);
+}
+
+// Scores of some keys for all heads of the group.
+INLINE void score_kept(const Walk *w, float *s, const float *q, const Lines *c, Ask ask,
+                       const Kept kept)
+{
+    long Dp = w->k.padded, vectors = KEYS * Dp / LANES;
+    for (long j = 0; j < c->n; j += KEYS, ask.at += vectors * ask.step) {
+        const char *k[KEYS]; // behind the last key, the last one again
+        UNROLL for (int i = 0; i < KEYS; i++)
+            k[i] = c->at + within(j + i, 0, c->n - 1) * c->step;
+        long h = 0;
+        for (; h + HEADS <= w->group; h += HEADS)
+            scores_of(s + h * ROW + j, q + h * Dp, k, Dp, ask, kept, HEADS);
+        for (; h < w->group; h++)
+            scores_of(s + h * ROW + j, q + h * Dp, k, Dp, ask, kept, 1);
     }
 }
 
-// Rows j to j + n as vectors: where they lie, or copied to `to`, [.., Dp], zeros behind each.
-static const float *find_rows(const Item *it, const Rows *rows, long g, bool copies, float *to,
-                              long j, long n, long width, long padded, long *step)
+static void score_piece(const Walk *w, const Piece *piece, Ask ask)
 {
-    if (!copies && rows_together(rows, j) >= n) {
-        *step = rows->token;
-        return row_of(rows, it->b, g, j);
-    }
-    for (long i = 0; i < n; i++)
-        widen(to + i * padded, row_of(rows, it->b, g, j + i), rows->kept, width, padded);
-    *step = padded;
-    return to;
-}
-
-// The sums of LANES vectors, as one: in each step two halves are added, of two vectors at once.
-INLINE vec sums_of(vec x[LANES])
-{
-    const ivec lane = LANE_NUMBERS;
-    UNROLL for (int half = LANES / 2; half > 0; half /= 2) {
-        const ivec left = (lane & half) == 0;
-        const ivec upper = (left & lane) | (~left & (lane - half + LANES));
-        const ivec lower = (left & (lane + half)) | (~left & (lane + LANES));
-        UNROLL for (int i = 0; i < half; i++)
-            x[i] = vec_pick(x[i], x[i + half], upper) + vec_pick(x[i], x[i + half], lower);
-    }
-    return x[0];
-}
-
-// S[j] = sum over d of Q[d] K[j,d] for LANES keys, each in a vector of its own. With every LANES
-// products `lines` of what comes later are asked for: all at once they would be waited for.
-INLINE vec dots_of(const float *restrict q, const float *restrict k, long step, long Dq,
-                   const char *ahead, long lines)
-{
-    vec sum[LANES];
-    UNROLL for (int i = 0; i < LANES; i++)
-        sum[i] = (vec){0};
-    UNROLL for (long d = 0; d < Dq; d += LANES) {
-        vec qd = vec_load(q + d);
-        for (long i = 0; i < lines; i++, ahead += LINE)
-            __builtin_prefetch(ahead);
-        UNROLL for (int i = 0; i < LANES; i++)
-            sum[i] += qd * vec_load(k + i * step + d);
-    }
-    return sums_of(sum);
-}
-
-// Where rows follow each other and have a usual width, all addresses are the first one and a number
-// that the compiler knows: there are not enough registers for LANES addresses and the loop's own.
-static vec dots(const float *q, const float *k, long step, long Dq, const char *ahead, long lines)
-{
-    if (step == 64 && Dq == 64)
-        return dots_of(q, k, 64, 64, ahead, lines);
-    if (step == 128 && Dq == 128)
-        return dots_of(q, k, 128, 128, ahead, lines);
-    return dots_of(q, k, step, Dq, ahead, lines);
-}
-
-// Scores of one KV head's rows for keys j to j + n, LANES keys at a time: the rows come by while
-// those are in the first cache.
-static void score_run(const Item *it, long g, long j, long n)
-{
-    const Job *job = it->job;
-    const Pass *p = job->pass;
-    long steps = job->Dq / LANES, bytes = LANES * p->D * kept_bytes(p->k.kept);
-    long lines = (bytes / LINE + it->rows * steps - 1) / (it->rows * steps);
-    const char *ahead = next_run(it, &p->k, j, g);
-    for (long end = j + n; j < end; j += LANES) {
-        long step, m = within(end - j, 0, LANES);
-        bool copies = job->copies_k || m < LANES; // a vector is not filled: not all rows are there
-        const float *k = find_rows(it, &p->k, g, copies, it->w->k, j, m, p->D, job->Dq, &step);
-        const char *later = ahead ? ahead : (const char *)row_of(&p->k, it->b, g, j) + AHEAD;
-        for (long i = 0, r = (g - it->g) * it->rows; i < it->rows; i++, r++)
-            vec_store(it->w->s + r * PART + (j - it->from),
-                      dots(it->w->q + r * job->Dq, k, step, job->Dq,
-                           later + i * steps * lines * LINE, lines));
-        ahead += ahead ? bytes : 0;
+    long head = piece->g * w->group;
+    float *s = w->s + head * ROW + (piece->j - piece->part.from), *q = w->q + head * w->k.padded;
+    Lines c = lines_of(w, piece);
+    switch (c.kept) {
+    case KEPT_F32: score_kept(w, s, q, &c, ask, KEPT_F32); break;
+    case KEPT_BF16: score_kept(w, s, q, &c, ask, KEPT_BF16); break;
+    case KEPT_F16: score_kept(w, s, q, &c, ask, KEPT_F16); break;
     }
 }
 
-static void score_part(const Item *it)
-{
-    for (long j = it->from, n; j < it->to; j += n) {
-        n = run_of(it, &it->job->pass->k, j);
-        for (long g = it->g; g < it->g + it->heads; g++)
-            score_run(it, g, j, n);
-    }
-}
+// --- softmax -------------------------------------------------------------------------------------
 
-// --- softmax ------------------------------------------------------------------------------------
-
-// What the user's own array adds to the scores of row r of KV head g: the address of its first
-// key's; or NULL.
-static const float *bias_of(const Item *it, long g, long r)
+// What the user's own array adds to the scores of head h: the address of key j's; or NULL.
+static const float *bias_of(const Walk *w, long h, long j)
 {
-    const Tensor *bias = &it->job->pass->mask->bias; // [B, H, N, M]
-    long head = g * it->job->group + r % it->job->group;
+    const Tensor *bias = &w->pass->mask->bias; // [B, H, N, M]
     if (!bias->data)
         return NULL;
-    return bias->data + it->b * bias->stride[0] + head * bias->stride[1] +
-           r / it->job->group * bias->stride[2];
+    return bias->data + w->b * bias->stride[0] + (w->head + h) * bias->stride[1] +
+           w->i * bias->stride[2] + j * bias->stride[3];
 }
 
-// Row r's scores: -inf where the rule hides and behind the last key, the array added elsewhere.
-static void hide_row(const Item *it, float *s, long g, long r)
+// S[j] = scale S[j] + bias[j], and -inf where that is -inf, whatever S[j] was
+static void add_bias(float *s, const float *bias, long step, float scale, long n)
 {
-    Seen seen = mask_seen(&it->rule, r / it->job->group);
-    const float *bias = bias_of(it, g, r);
-    long step = bias ? it->job->pass->mask->bias.stride[3] : 0;
-    for (long j = it->from; j < it->to; j++, s++) {
-        float b = bias ? bias[j * step] : 0.0f;
-        if (j < seen.from || j >= seen.to || b == -INFINITY)
-            *s = -INFINITY;
-        else if (bias)
-            *s = *s * it->job->scale + b;
-    }
+    for (long j = 0; j < n; j++)
+        s[j] = bias[j * step] == -INFINITY ? -INFINITY : s[j] * scale + bias[j * step];
 }
 
-// P = exp2(unit (S - m)), its sum and m, of one row of whole vectors.
-static void weigh_row(float *s, long n, float unit, float *m, float *l)
+// P = exp2(unit (S - m')) with m' = max(m, largest S), for whole vectors of keys; what was summed
+// up before shrinks by exp2(unit (m - m')).
+static void weigh(const Walk *w, long h, long n)
 {
-    vec most = vec_of(-INFINITY), sum = {0};
+    float *s = w->s + h * ROW, *l = w->l + h * LANES, *o = w->o + h * w->v.padded;
+    vec most = vec_of(w->m[h]), sum = {0};
     for (long j = 0; j < n; j += LANES)
-        most = vec_max(most, vec_load(s + j));
+        most = vec_max(vec_load(s + j), most); // a NaN gets lost: its weight will be NaN
     vec_spread_max(&most, 1);
-    *m = most[0];
-    float base = *m == -INFINITY ? 0.0f : *m; // -inf - -inf is NaN
+    float base = most[0] == -INFINITY ? 0.0f : most[0]; // nothing visible: -inf - -inf is NaN
+    vec fade = vec_exp2(vec_of((w->m[h] - base) * w->unit));
     for (long j = 0; j < n; j += LANES) {
-        vec p = vec_exp2((vec_load(s + j) - vec_of(base)) * vec_of(unit));
+        vec p = vec_exp2((vec_load(s + j) - vec_of(base)) * vec_of(w->unit));
         vec_store(s + j, p);
         sum += p;
     }
-    *l = vec_total(sum);
+    w->m[h] = most[0];
+    vec_store(l, vec_load(l) * fade + sum);
+    for (long d = 0; d < w->v.padded; d += LANES)
+        vec_store(o + d, vec_load(o + d) * fade);
 }
 
-// The place of the state of row r of KV head g: of m and l, and times Dp of o.
-static long state_of(const Item *it, long g, long r)
+// All heads, once the scores of a part are there.
+static void weigh_part(const Walk *w, Seen part)
 {
-    const Job *job = it->job;
-    return ((it->b * job->pass->G + g) * job->rows + r) * job->parts + it->part;
+    long n = part.to - part.from, whole = rounded(n, LANES);
+    for (long h = 0; h < w->heads; h++) {
+        const float *bias = bias_of(w, h, part.from);
+        if (bias)
+            add_bias(w->s + h * ROW, bias, w->pass->mask->bias.stride[3], w->scale, n);
+        for (long j = n; j < whole; j++)
+            w->s[h * ROW + j] = -INFINITY;
+        weigh(w, h, whole);
+    }
 }
 
-// One row's weights, and its m and l. True if it does not see all of the keys.
-static bool weigh(const Item *it, float *s, long g, long r)
+// --- values --------------------------------------------------------------------------------------
+
+// O[h,d] += sum over j of P[h,j] V[j,d] for `heads` heads and `width` vectors of features
+INLINE void mix_of(float *restrict o, long Dvp, const float *restrict p, const Lines *c, long d,
+                   Ask ask, const Kept kept, const int heads, const int width)
 {
-    long n = it->to - it->from, whole = rounded(n, LANES), at = state_of(it, g, r);
-    Seen seen = mask_seen(&it->rule, r / it->job->group);
-    bool hidden = it->from < seen.from || seen.to < it->to || it->job->pass->mask->bias.data;
-    if (hidden)
-        hide_row(it, s, g, r);
-    for (long j = n; j < whole; j++)
-        s[j] = -INFINITY;
-    weigh_row(s, whole, it->job->unit, it->job->m + at, it->job->l + at);
-    return hidden;
-}
-
-// All rows. True if some of them do not see all of the keys.
-static bool weigh_part(const Item *it)
-{
-    bool hides = false;
-    float *s = it->w->s;
-    for (long g = it->g; g < it->g + it->heads; g++)
-        for (long i = 0; i < it->rows; i++, s += PART)
-            hides |= weigh(it, s, g, it->row + i);
-    return hides;
-}
-
-// --- values -------------------------------------------------------------------------------------
-
-// Values as the loops below read them: n rows `step` floats apart, and what comes later.
-typedef struct {
-    const float *at;
-    long n, step;
-    const char *ahead; // what row j asks for: ahead + j * step * size; NULL: nothing
-    long size;         // bytes of a number there
-} Values;
-
-// O[i,d] += sum over j of P[i,j] V[j,d] for `rows` rows and `width` vectors of features
-INLINE void mix_of(float *const *o, const float *restrict p, Values v, long d, const int rows,
-                   const int width)
-{
-    vec sum[ROWS_ABREAST][PANEL];
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int c = 0; c < width; c++)
-            sum[i][c] = vec_load(o[i] + d + c * LANES);
-    for (long j = 0; j < v.n; j++)
-        UNROLL for (int c = 0; c < width; c++) {
-            long at = j * v.step + d + c * LANES;
-            vec vj = vec_load(v.at + at);
-            if (v.ahead)
-                __builtin_prefetch(v.ahead + at * v.size);
-            UNROLL for (int i = 0; i < rows; i++)
-                sum[i][c] += vec_of(p[i * PART + j]) * vj;
+    vec sum[HEADS][WIDTH];
+    UNROLL for (int h = 0; h < heads; h++)
+        UNROLL for (int x = 0; x < width; x++)
+            sum[h][x] = vec_load(o + h * Dvp + d + x * LANES);
+    for (long j = 0, n = c->n; j < n; j++) {
+        const char *row = c->at + j * c->step;
+        vec vj[WIDTH];
+        UNROLL for (int x = 0; x < width; x++, ask.at += ask.step) {
+            __builtin_prefetch(ask.at);
+            vj[x] = vec_kept(row, kept, d + x * LANES, LANES);
         }
-    UNROLL for (int i = 0; i < rows; i++)
-        UNROLL for (int c = 0; c < width; c++)
-            vec_store(o[i] + d + c * LANES, sum[i][c]);
+        UNROLL for (int h = 0; h < heads; h++) {
+            vec pj = vec_of(p[h * ROW + j]);
+            UNROLL for (int x = 0; x < width; x++)
+                sum[h][x] += pj * vj[x];
+        }
+    }
+    UNROLL for (int h = 0; h < heads; h++)
+        UNROLL for (int x = 0; x < width; x++)
+            vec_store(o + h * Dvp + d + x * LANES, sum[h][x]);
 }
 
-INLINE void mix_rows(float *const *o, const float *p, Values v, long Dp, const int rows)
+INLINE void mix_heads(float *o, long Dvp, const float *p, const Lines *c, Ask ask, const Kept kept,
+                      const int heads)
 {
     long d = 0;
-    for (; d + PANEL_KEYS <= Dp; d += PANEL_KEYS)
-        mix_of(o, p, v, d, rows, PANEL);
-    for (; d < Dp; d += LANES)
-        mix_of(o, p, v, d, rows, 1);
+    for (; d + WIDTH * LANES <= Dvp; d += WIDTH * LANES, ask.at += c->n * WIDTH * ask.step)
+        mix_of(o, Dvp, p, c, d, ask, kept, heads, WIDTH);
+    for (; d < Dvp; d += LANES, ask.at += c->n * ask.step)
+        mix_of(o, Dvp, p, c, d, ask, kept, heads, 1);
 }
 
-// x - x is 0 for a number, and NaN for all else.
-static bool are_finite(Values v, long Dp)
+INLINE void mix_kept(const Walk *w, float *o, const float *p, const Lines *c, Ask ask,
+                     const Kept kept)
 {
-    vec sum = {0};
-    for (long j = 0; j < v.n; j++)
-        for (long d = 0; d < Dp; d += LANES) {
-            vec x = vec_load(v.at + j * v.step + d);
-            sum += x - x;
+    long h = 0, Dvp = w->v.padded;
+    for (; h + HEADS <= w->group; h += HEADS)
+        mix_heads(o + h * Dvp, Dvp, p + h * ROW, c, ask, kept, HEADS);
+    for (; h < w->group; h++)
+        mix_heads(o + h * Dvp, Dvp, p + h * ROW, c, ask, kept, 1);
+}
+
+// The same for one head where an array may hide a key whose value is NaN: 0 * NaN is NaN.
+static void mix_seen(float *o, long Dvp, const float *p, const Lines *c, const float *bias,
+                     long step)
+{
+    for (long j = 0; j < c->n; j++)
+        for (long d = 0; d < Dvp && bias[j * step] != -INFINITY; d += LANES) {
+            vec v = vec_kept(c->at + j * c->step, c->kept, d, LANES);
+            vec_store(o + d, vec_load(o + d) + vec_of(p[j]) * v);
         }
-    return vec_total(sum) == 0.0f;
 }
 
-// The same sums where a value is NaN or infinite and not all rows see it: 0 * NaN is NaN.
-static void mix_seen(const Item *it, float *o, const float *p, Values v, long j0, long g, long r)
+static void mix_piece(const Walk *w, const Piece *piece, Ask ask)
 {
-    Seen seen = mask_seen(&it->rule, r / it->job->group);
-    const float *bias = bias_of(it, g, r);
-    for (long j = 0; j < v.n; j++) {
-        float b = bias ? bias[(j0 + j) * it->job->pass->mask->bias.stride[3]] : 0.0f;
-        if (seen.from <= j0 + j && j0 + j < seen.to && b != -INFINITY)
-            for (long d = 0; d < it->job->Dp; d++)
-                o[d] += p[j] * v.at[j * v.step + d];
+    const Tensor *bias = &w->pass->mask->bias;
+    long head = piece->g * w->group, Dvp = w->v.padded;
+    float *o = w->o + head * Dvp, *p = w->s + head * ROW + (piece->j - piece->part.from);
+    Lines c = lines_of(w, piece);
+    for (long h = 0; h < w->group && bias->data; h++)
+        mix_seen(o + h * Dvp, Dvp, p + h * ROW, &c, bias_of(w, head + h, piece->j),
+                 bias->stride[3]);
+    if (bias->data)
+        return;
+    switch (c.kept) {
+    case KEPT_F32: mix_kept(w, o, p, &c, ask, KEPT_F32); break;
+    case KEPT_BF16: mix_kept(w, o, p, &c, ask, KEPT_BF16); break;
+    case KEPT_F16: mix_kept(w, o, p, &c, ask, KEPT_F16); break;
     }
 }
 
-// Values of keys from j on into all rows of KV head g.
-static void mix_values(const Item *it, Values v, long g, long j, bool hides)
+// --- one query -----------------------------------------------------------------------------------
+
+// Where head h of the query lies in q, out or lse.
+static float *row_in(const Tensor *t, const Walk *w, long h)
 {
-    const Job *job = it->job;
-    bool careful = hides && !are_finite(v, job->Dp);
-    const float *p = it->w->s + (g - it->g) * it->rows * PART + (j - it->from);
-    for (long i = 0; i < it->rows;) {
-        long abreast = it->rows - i >= ROWS_ABREAST && !careful ? ROWS_ABREAST : 1;
-        float *o[ROWS_ABREAST];
-        for (long a = 0; a < abreast; a++)
-            o[a] = job->o + state_of(it, g, it->row + i + a) * job->Dp;
-        if (careful)
-            mix_seen(it, o[0], p, v, j, g, it->row + i);
-        else if (abreast == 1)
-            mix_rows(o, p, v, job->Dp, 1);
+    return t->data + w->b * t->stride[0] + (w->head + h) * t->stride[1] + w->i * t->stride[2];
+}
+
+// Q times the scale's sign, zeros behind it; and a state that has seen nothing.
+static void begin(const Walk *w)
+{
+    long D = w->k.width, Dp = w->k.padded;
+    for (long h = 0; h < w->heads; h++) {
+        const float *from = row_in(&w->pass->q, w, h);
+        for (long d = 0; d < Dp; d++)
+            w->q[h * Dp + d] = d < D ? from[d] * w->sign : 0.0f;
+        w->m[h] = -INFINITY;
+    }
+    memset(w->o, 0, (size_t)(w->heads * w->v.padded) * sizeof(float));
+    memset(w->l, 0, (size_t)(w->heads * LANES) * sizeof(float));
+}
+
+// O / l, and L = m + log l. A row that saw nothing has l = 0: its output is exactly 0.
+static void finish(const Walk *w)
+{
+    for (long h = 0; h < w->heads; h++) {
+        float sum = vec_total(vec_load(w->l + h * LANES)), max = w->m[h];
+        float *to = row_in(&w->pass->out, w, h);
+        for (long d = 0; d < w->v.width; d++)
+            to[d] = sum == 0.0f ? 0.0f : w->o[h * w->v.padded + d] / sum;
+        *row_in(&w->pass->lse, w, h) =
+            max == -INFINITY ? logf(sum) : max * w->scale_of_m + logf(sum);
+    }
+}
+
+// PART keys, their weights, their values, and so on, piece by piece.
+static void walk(const Walk *w)
+{
+    Piece c = first_piece(w), ahead = piece_ahead(w);
+    begin(w);
+    while (c.n > 0) {
+        const Side *of = c.of;
+        Seen part = c.part;
+        if (of == &w->k)
+            score_piece(w, &c, ask_ahead(w, &c, &ahead));
         else
-            mix_rows(o, p, v, job->Dp, ROWS_ABREAST);
-        v.ahead = NULL;
-        i += abreast;
-        p += abreast * PART;
+            mix_piece(w, &c, ask_ahead(w, &c, &ahead));
+        next_piece(w, &c);
+        if (of == &w->k && c.of == &w->v)
+            weigh_part(w, part);
+        if (ahead.n > 0)
+            next_piece(w, &ahead);
     }
 }
 
-// The same for keys j to j + n, RUN of them at a time, or as many as lie together.
-static void mix_run(const Item *it, long g, long j, long n, bool hides)
+// --- items ---------------------------------------------------------------------------------------
+
+// KV heads g to g + most, or as many as there are, and their query heads.
+static void choose_heads(Walk *w, long g, long most)
 {
-    const Job *job = it->job;
-    const Rows *rows = &job->pass->v;
-    const char *ahead = next_run(it, rows, j, g);
-    for (long end = j + n; j < end;) {
-        Values v = {.n = within(end - j, 0, RUN), .size = kept_bytes(rows->kept)};
-        if (!job->copies_v)
-            v.n = within(rows_together(rows, j), 1, v.n);
-        v.at = find_rows(it, rows, g, job->copies_v, it->w->v, j, v.n, job->pass->Dv, job->Dp,
-                         &v.step);
-        v.ahead = ahead ? ahead : (const char *)row_of(rows, it->b, g, j) + AHEAD;
-        mix_values(it, v, g, j, hides);
-        j += v.n;
-        ahead += ahead ? v.n * v.step * v.size : 0;
-    }
+    w->g = g;
+    w->groups = within(w->pass->G - g, 0, most);
+    w->head = g * w->group;
+    w->heads = w->groups * w->group;
 }
 
-static void mix_part(const Item *it, bool hides)
+// The state of query head h in part `part` of query i of this round.
+static long state_of(const Job *job, long i, long b, long part, long h)
 {
-    for (long j = it->from, n; j < it->to; j += n) {
-        n = run_of(it, &it->job->pass->v, j);
-        for (long g = it->g; g < it->g + it->heads; g++)
-            mix_run(it, g, j, n, hides);
-    }
+    return ((i * job->pass->B + b) * job->parts + part) * job->pass->H + h;
 }
 
-// --- items --------------------------------------------------------------------------------------
-
-// Where row r of KV head g lies in q, out or lse.
-static float *row_in(const Tensor *t, const Item *it, long g, long r)
+// One part of one query's keys, by some KV heads.
+static void walk_part(const Job *job, Walk *w, long part)
 {
-    long query = r / it->job->group, head = g * it->job->group + r % it->job->group;
-    return t->data + it->b * t->stride[0] + head * t->stride[1] + query * t->stride[2];
-}
-
-// Q times the scale's sign, padded with zeros; and a state that has seen nothing.
-static void load_row(const Item *it, float *q, long g, long r)
-{
-    const Job *job = it->job;
-    const float *from = row_in(&job->pass->q, it, g, r);
-    long at = state_of(it, g, r);
-    for (long d = 0; d < job->Dq; d++)
-        q[d] = d < job->pass->D ? from[d] * job->sign : 0.0f;
-    memset(job->o + at * job->Dp, 0, (size_t)job->Dp * sizeof(float));
-    job->m[at] = -INFINITY;
-    job->l[at] = 0.0f;
-}
-
-// One part: all rows of its heads, as many at a time as there are scores for.
-static void compute_part(Item it)
-{
-    const Job *job = it.job;
-    long most = MOST_ROWS / it.heads, first = it.part * PART;
-    for (it.row = 0; it.row < job->rows; it.row += most) {
-        it.rows = within(job->rows - it.row, 0, most);
-        it.from = within(mask_seen(&it.rule, it.row / job->group).from, first, first + PART);
-        it.to = within(mask_seen(&it.rule, (it.row + it.rows - 1) / job->group).to, it.from,
-                       first + PART);
-        for (long g = 0, r = 0; g < it.heads; g++)
-            for (long i = 0; i < it.rows; i++, r++)
-                load_row(&it, it.w->q + r * job->Dq, it.g + g, it.row + i);
-        if (it.from == it.to)
-            continue;
-        score_part(&it);
-        mix_part(&it, weigh_part(&it));
-    }
+    Mask rule = mask_head(w->pass->mask, w->b, w->head);
+    Seen seen = mask_seen(&rule, w->i);
+    long at = state_of(job, w->i - job->first, w->b, part, w->head);
+    w->seen.from = within(seen.from + part * PART, seen.from, seen.to);
+    w->seen.to = within(seen.to, w->seen.from, w->seen.from + PART);
+    w->o = job->o + at * w->v.padded;
+    w->l = job->l + at * LANES;
+    w->m = job->m + at;
+    walk(w);
 }
 
 static void work(void *argument, int thread)
 {
     Job *job = argument;
     const Pass *p = job->pass;
-    long bundles = (p->G + job->heads - 1) / job->heads;
-    long all = p->B * bundles * job->parts, index;
-    while ((index = atomic_fetch_add(&job->next, 1)) < all) {
-        Item it = {.job = job, .w = &job->scratch[thread], .part = index % job->parts};
-        it.b = index / job->parts / bundles;
-        it.g = index / job->parts % bundles * job->heads;
-        it.heads = within(p->G - it.g, 0, job->heads);
-        it.rule = mask_head(p->mask, it.b, it.g * job->group);
-        compute_part(it);
+    long slices = rounded(p->G, job->most) / job->most, index;
+    while ((index = atomic_fetch_add(&job->next, 1)) <
+           job->queries * p->B * job->parts * slices) {
+        Walk *w = &job->walks[thread];
+        choose_heads(w, index % slices * job->most, job->most);
+        w->b = index / slices / job->parts % p->B;
+        w->i = job->first + index / slices / job->parts / p->B;
+        walk_part(job, w, index / slices % job->parts);
     }
 }
 
-// --- merging ------------------------------------------------------------------------------------
+// --- merging -------------------------------------------------------------------------------------
 
-// m = max m_c,  l = sum of exp2(unit (m_c - m)) l_c,  O = sum of the same times O_c, over l
-static void merge_row(const Item *it, long g, long r)
+// Adds the state of one part to the others': m' = max(m, m_c), and both sums shrink to it.
+static void merge_state(const Walk *w, const float *o, const float *l, float m)
 {
-    const Job *job = it->job;
-    long at = state_of(it, g, r);
-    float m = -INFINITY, sum = 0.0f, *to = row_in(&job->pass->out, it, g, r), *o = it->w->q;
-    for (long c = 0; c < job->parts; c++)
-        m = job->m[at + c] > m ? job->m[at + c] : m;
-    float base = m == -INFINITY ? 0.0f : m;
-    memset(o, 0, (size_t)job->Dp * sizeof(float));
-    for (long c = 0; c < job->parts; c++) {
-        vec fade = vec_exp2(vec_of((job->m[at + c] - base) * job->unit));
-        if (job->l[at + c] == 0.0f) // saw nothing, and may hold 0 * NaN
-            continue;
-        sum += fade[0] * job->l[at + c];
-        for (long d = 0; d < job->Dp; d += LANES)
-            vec_store(o + d, vec_load(o + d) + fade * vec_load(job->o + (at + c) * job->Dp + d));
+    float most = m > *w->m ? m : *w->m, base = most == -INFINITY ? 0.0f : most;
+    vec fade = vec_exp2(vec_of((*w->m - base) * w->unit));
+    vec share = vec_exp2(vec_of((m - base) * w->unit));
+    vec_store(w->l, vec_load(w->l) * fade + vec_load(l) * share);
+    for (long d = 0; d < w->v.padded; d += LANES)
+        vec_store(w->o + d, vec_load(w->o + d) * fade + vec_load(o + d) * share);
+    *w->m = most;
+}
+
+// The parts of one row after the other, in the order of their keys, into the first.
+static void merge(void *argument, int thread)
+{
+    Job *job = argument;
+    const Pass *p = job->pass;
+    Walk w = job->walks[thread];
+    long index;
+    while ((index = atomic_fetch_add(&job->next_row, 1)) < job->queries * p->B * p->H) {
+        w.head = index % p->H, w.heads = 1;
+        w.b = index / p->H % p->B;
+        w.i = job->first + index / p->H / p->B;
+        long at = state_of(job, w.i - job->first, w.b, 0, w.head);
+        w.o = job->o + at * w.v.padded;
+        w.l = job->l + at * LANES;
+        w.m = job->m + at;
+        for (long part = 1; part < job->parts; part++) {
+            long other = at + part * p->H;
+            merge_state(&w, job->o + other * w.v.padded, job->l + other * LANES, job->m[other]);
+        }
+        finish(&w);
     }
-    for (long d = 0; d < job->pass->Dv; d++)
-        to[d] = sum == 0.0f ? 0.0f : o[d] / sum;
-    *row_in(&job->pass->lse, it, g, r) =
-        m == -INFINITY ? logf(sum) : m * job->scale_of_m + logf(sum);
 }
 
-static void merge(const Job *job)
+// --- the whole pass ------------------------------------------------------------------------------
+
+static Side side_of(const Rows *rows, long width)
 {
-    Item it = {.job = job, .w = &job->scratch[0]};
-    for (it.b = 0; it.b < job->pass->B; it.b++)
-        for (long g = 0; g < job->pass->G; g++)
-            for (long r = 0; r < job->rows; r++)
-                merge_row(&it, g, r);
+    long size = kept_bytes(rows->kept);
+    return (Side){rows, width, rounded(width, LANES), rows->token * size, rows->head * size};
 }
 
-// --- the whole pass -----------------------------------------------------------------------------
-
-static Job plan(const Pass *p)
+static Walk plan(const Pass *p)
 {
-    Job job = {.pass = p, .group = p->H / p->G};
+    Walk w = {.pass = p, .group = p->H / p->G};
     float size = p->scale == 0.0f ? 1.0f : fabsf(p->scale);
-    job.Dq = rounded(p->D, LANES);
-    job.Dp = rounded(p->Dv, LANES);
-    job.rows = p->N * job.group;
-    job.parts = p->M > 0 ? rounded(p->M, PART) / PART : 1;
-    job.sign = p->scale == 0.0f ? 0.0f : p->scale / size;
-    job.scale = size;
-    job.scale_of_m = p->mask->bias.data ? 1.0f : size;
-    job.unit = fminf(job.scale_of_m * LOG2E, FLT_MAX); // infinity times 0 is NaN
-    job.copies_k = p->k.kept != KEPT_F32 || p->D % LANES != 0;
-    job.copies_v = p->v.kept != KEPT_F32 || p->Dv % LANES != 0;
-    // In a pool the heads' rows of a block lie side by side: one stream for all of them. Elsewhere
-    // each head has a stream of its own.
-    job.heads = p->k.tables ? within(MOST_ROWS / job.rows, 1, p->G) : 1;
-    return job;
+    w.k = side_of(&p->k, p->D);
+    w.v = side_of(&p->v, p->Dv);
+    w.sign = p->scale == 0.0f ? 0.0f : p->scale / size;
+    w.scale = size;
+    w.scale_of_m = p->mask->bias.data ? 1.0f : size;
+    w.unit = fminf(w.scale_of_m * LOG2E, FLT_MAX); // infinity times 0 is NaN
+    return w;
 }
 
 // n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
@@ -530,31 +551,41 @@ static float *take(float *room, long *at, long n)
 static long share_room(Job *job, int threads, float *room)
 {
     const Pass *p = job->pass;
-    long at = 0, states = p->B * p->G * job->rows * job->parts;
-    long widest = job->Dq > job->Dp ? job->Dq : job->Dp;
+    long Dp = rounded(p->D, LANES), Dvp = rounded(p->Dv, LANES), at = 0;
+    long states = job->queries * p->B * job->parts * p->H, heads = job->most * (p->H / p->G);
+    job->o = take(room, &at, states * Dvp);
+    job->l = take(room, &at, states * LANES);
     job->m = take(room, &at, states);
-    job->l = take(room, &at, states);
-    job->o = take(room, &at, states * job->Dp);
     for (int t = 0; t < threads; t++) {
-        Scratch *w = &job->scratch[t];
-        w->q = take(room, &at, MOST_ROWS * widest);
-        w->s = take(room, &at, MOST_ROWS * PART);
-        w->k = take(room, &at, LANES * job->Dq);
-        w->v = take(room, &at, RUN * job->Dp);
+        job->walks[t].q = take(room, &at, heads * Dp);
+        job->walks[t].s = take(room, &at, heads * ROW);
+        job->walks[t].copy = take(room, &at, SOME * (Dp > Dvp ? Dp : Dvp));
     }
     return at;
 }
 
-// Keys and values are read once for all heads of a group.
-static void count_parts(const Pass *p)
+// All keys and values that a query sees, once for each KV head, and what it begins and ends with.
+static void count_pass(const Pass *p)
 {
-    pass_count(p);
-    count_moved(p->B * p->H * p->N * p->D, p->B * p->H * p->N * (p->Dv + 1));
+    long row = p->D * kept_bytes(p->k.kept) + p->Dv * kept_bytes(p->v.kept);
     for (long b = 0; b < p->B; b++) {
         Mask rule = mask_head(p->mask, b, 0);
-        long keys = mask_seen(&rule, p->N - 1).to - mask_seen(&rule, 0).from;
-        count_moved(p->G * within(keys, 0, p->M) * (p->D + p->Dv) * kept_bytes(p->k.kept) / 4, 0);
+        for (long i = 0; i < p->N; i++) {
+            Seen seen = mask_seen(&rule, i);
+            count_moved(p->G * (seen.to - seen.from) * row / 4 + p->H * p->D, p->H * (p->Dv + 1));
+        }
     }
+    pass_count(p);
+}
+
+// How many KV heads walk together: fewer where several threads would find too few items.
+static void cut_heads(Job *job, int threads)
+{
+    const Pass *p = job->pass;
+    job->most = within(MOST_HEADS / (p->H / p->G), 1, p->G);
+    while (threads > 1 && job->most > 1 &&
+           job->queries * p->B * job->parts * (p->G / job->most) < ITEMS_EACH * threads)
+        job->most = (job->most + 1) / 2;
 }
 
 void KERNEL(decode_threads)(const Pass *p)
@@ -562,15 +593,24 @@ void KERNEL(decode_threads)(const Pass *p)
     int threads = threads_count();
     if (p->B * p->H * p->N == 0)
         return;
-    Job job = plan(p);
-    job.scratch = calloc((size_t)threads, sizeof *job.scratch);
-    if (!job.scratch)
+    Job job = {.pass = p, .parts = p->M > PART ? rounded(p->M, PART) / PART : 1};
+    job.queries = within(p->N, 1, MOST_QUERIES);
+    job.walks = malloc((size_t)threads * sizeof *job.walks);
+    if (!job.walks)
         refuse(EXIT_MEMORY, "out of memory: %d threads", threads);
+    for (int t = 0; t < threads; t++)
+        job.walks[t] = plan(p);
+    cut_heads(&job, threads);
     long floats = share_room(&job, threads, NULL);
     share_room(&job, threads, workspace_take(floats));
-    threads_run(work, &job);
-    merge(&job);
+    for (job.first = 0; job.first < p->N; job.first += job.queries) {
+        job.queries = within(p->N - job.first, 0, job.queries);
+        atomic_store(&job.next, 0);
+        atomic_store(&job.next_row, 0);
+        threads_run(work, &job);
+        threads_run(merge, &job);
+    }
     workspace_give(floats);
-    count_parts(p);
-    free(job.scratch);
+    free(job.walks);
+    count_pass(p);
 }

@@ -14,7 +14,8 @@
 // A step is a row here and a file, prefill_N_name.c or decode_N_name.c.
 #define PREFILL_LADDER(STEP) STEP(naive) STEP(order) STEP(blas) STEP(tile) STEP(registers) \
     STEP(exp) STEP(packed) STEP(fused) STEP(skip) STEP(threads)
-#define DECODE_LADDER(STEP) STEP(threads)
+#define DECODE_LADDER(STEP) \
+    STEP(naive) STEP(group) STEP(streams) STEP(prefetch) STEP(paged) STEP(threads)
 
 #define PREFILL_ENUM(name) PREFILL_##name,
 #define DECODE_ENUM(name) DECODE_##name,
