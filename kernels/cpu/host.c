@@ -10,7 +10,7 @@ HostChoice host_choice;
 
 static bool used_prefill[PREFILL_STEPS], used_decode[DECODE_STEPS + 1];
 
-// --- kernels by name -----------------------------------------------------------------------------
+// --- kernels by name ----------------------------------------------------------------------------
 
 // The place of `name` in a list that NULL ends; -1: it is not there.
 static int place_of(const char *const *names, const char *name)
@@ -77,7 +77,7 @@ static bool traces(PassKernel *kernel)
     return false;
 }
 
-// --- 16-bit keys and values ----------------------------------------------------------------------
+// --- 16-bit keys and values ---------------------------------------------------------------------
 
 // To bf16, to the nearest, ties to even; a NaN stays one.
 static uint16_t bf16_of(float x)
@@ -111,8 +111,8 @@ static uint16_t f16_of(float x)
     return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
 }
 
-// Every row of all sequences as 16-bit numbers, [B, G, M, width], the caller's to free. lengths NULL:
-// all have M.
+// Every row of all sequences as 16-bit numbers, [B, G, M, width], the caller's to free. lengths
+// NULL: all have M.
 static uint16_t *narrow(Rows *rows, long B, long G, const long *lengths, long M, long width)
 {
     uint16_t *all = huge_alloc(B * G * M * width * (long)sizeof *all);
@@ -130,7 +130,7 @@ static uint16_t *narrow(Rows *rows, long B, long G, const long *lengths, long M,
     return all;
 }
 
-// --- the pass ------------------------------------------------------------------------------------
+// --- the pass -----------------------------------------------------------------------------------
 
 // The keys that each sequence has: those that the user hides as padding and those that its table
 // does not hold are not there. The caller's to free.

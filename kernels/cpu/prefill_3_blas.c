@@ -3,9 +3,9 @@
 // Three passes over an N x M matrix, as one writes attention with a library. On its own thread
 // alone, so that steps can be compared; a plain loop where there is no OpenBLAS.
 //
-// Predicted: 15 to 20 % of the FMA peak. The products come near it, but at D = 64 they are 256 flops
-// a score, done four times over while expf takes one number. Loses: besides expf, N x M scores
-// go to memory and back four times; a library knows nothing of masks, so what is hidden is
+// Predicted: 15 to 20 % of the FMA peak. The products come near it, but at D = 64 they are 256
+// flops a score, done four times over while expf takes one number. Loses: besides expf, N x M
+// scores go to memory and back four times; a library knows nothing of masks, so what is hidden is
 // computed, too.
 
 #include "blas.h"
