@@ -104,9 +104,14 @@ static void settle(void)
 
 static void interrupted(int signal)
 {
+    static const char some[] = "\nbench: interrupted; the rows that were done are kept\n",
+                      none[] = "\nbench: interrupted before the first row\n";
     (void)signal;
     settle();
     peers_clean();
+    ssize_t written = csv.rows > 0 ? write(STDERR_FILENO, some, sizeof some - 1)
+                                   : write(STDERR_FILENO, none, sizeof none - 1);
+    (void)written;
     _exit(130);
 }
 

@@ -135,8 +135,8 @@ static void decode_ladder_group(Shape s)
         e->against = first;
         first = first ? first : e;
     }
-    Entry *all = add_decode(&s, -1, (int)flags.threads);
-    all->against = first;
+    if (flags.threads > 1 || !first)
+        add_decode(&s, -1, (int)flags.threads)->against = first;
     run_and_end();
 }
 
