@@ -67,6 +67,7 @@ typedef struct {
 
 typedef struct {
     double median, min, max;
+    int    count; // of rounds
 } Spread;
 
 typedef struct {

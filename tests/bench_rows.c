@@ -42,9 +42,9 @@ static double larger(double a, double b)
 static Spread spread_of(double *values, int n)
 {
     if (n == 0)
-        return (Spread){NAN, NAN, NAN};
+        return (Spread){NAN, NAN, NAN, 0};
     double median = measure_median(values, n); // sorts them
-    return (Spread){median, values[0], values[n - 1]};
+    return (Spread){median, values[0], values[n - 1], n};
 }
 
 // A share is that of its own round: the larger of the limits before and after, since what disturbs
