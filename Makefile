@@ -214,9 +214,9 @@ $(5)/fast: $(patsubst %.c,build/$(2)/obj/%.o,tests/fast.c tests/kernels_case.c t
 	$$(Q)$(3) $(4) -o $$@ $$^ $(LIBS) -lpthread
 endef
 $(eval $(call fast,fast,cpu,$(CC),,build/tests,$(ISAS)))
-$(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests,$(filter-out avx512,$(ISAS))))
+$(eval $(call fast,fast-sanitized,sanitized,gcc,$(SANITIZE),build/fast-sanitized/tests,$(or $(filter avx2,$(ISAS)),base)))
 $(eval $(call fast,fast-tsan,tsan,gcc,-O1 -fsanitize=thread,build/fast-tsan/tests,base))
-$(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests,$(firstword $(ISAS)) scalar))
+$(eval $(call fast,fast-clang,clang-O3,clang,,build/fast-clang/tests,$(firstword $(ISAS))))
 $(FAST_UNITS:%=build/tests/%): build/tests/%: build/cpu/obj/tests/%.o build/fast/cpu.a \
     $(patsubst %.c,build/cpu/obj/%.o,$(PAGES) $(COMMON))
 	@mkdir -p $(@D) && $(SAY) "link  $@"

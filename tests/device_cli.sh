@@ -265,7 +265,7 @@ done
 check "make run-07 DEVICE=" makes build/cpu/07_flash_tiling ""
 for device in gpu 'cpu gpu' 'cpu simt'; do
     check "make DEVICE='$device' is refused" is "make says" \
-        "*** DEVICE=$device: expected cpu, simt, counted or cuda.  Stop." \
+        "*** DEVICE=$device: expected cpu, fast, simt, counted or cuda.  Stop." \
         "$(make -sn run-07 DEVICE="$device" 2>&1 | sed 's/^[^*]*//')"
 done
 

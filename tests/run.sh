@@ -121,6 +121,12 @@ plots() {
     closing=plots one plots.sh sh tests/plots.sh
 }
 
+# The benchmark with tiny sizes: its rows, its refusals, its arithmetic.
+bench() {
+    build build/tests/bench
+    closing=bench_self one bench_self.sh sh tests/bench_self.sh
+}
+
 # The CUDA kernels on the emulator: the ladder again, random shapes against the oracle, wrong
 # kernels that must be reported.
 kernels() {
@@ -193,7 +199,7 @@ run_part() {
     grep -a -A 3 -E '^(not ok|skip)' "build/test/$1.log" | grep -v '^ok' | head -n 60
 }
 
-parts=${*:-units ladder model property cli real onnx text arrays fast plots kernels builds mutants mutants_fast mutants_kernels}
+parts=${*:-units ladder model property cli real onnx text arrays fast bench plots kernels builds mutants mutants_fast mutants_kernels}
 for part in $parts; do
     run_part "$part"
 done

@@ -51,8 +51,9 @@ const char *host_kernels_used(void)
     return text[0] ? text : "-";
 }
 
-// A name that both ladders have is the one that fits the pass.
-static PassKernel *choose(const Pass *p)
+// A name that both ladders have is the one that fits the pass. But where steps are shown, one that
+// holds its scores computes every pass: decode's first step keeps none.
+static PassKernel *choose(const Pass *p, bool shown)
 {
     const char *name = host_choice.kernel;
     const Isa *isa = isa_best();
@@ -60,7 +61,8 @@ static PassKernel *choose(const Pass *p)
         return host_choice.always;
     int prefill = name ? place_of(prefill_names, name) : PREFILL_STEPS - 1;
     int decode = name ? place_of(decode_names, name) : DECODE_STEPS - 1;
-    if (decode >= 0 && (p->N == 1 || prefill < 0)) {
+    bool shows = shown && name && prefill >= 0 && prefill_traces(prefill);
+    if (decode >= 0 && !shows && (p->N == 1 || prefill < 0)) {
         used_decode[decode] = true;
         return isa->decode[decode];
     }
@@ -168,7 +170,7 @@ void host_pass(Pass p, Trace *trace)
     p.mask = &own;
     for (long b = 0; b < p.B; b++)
         p.M = own.lengths[b] > p.M ? own.lengths[b] : p.M;
-    PassKernel *kernel = choose(&p);
+    PassKernel *kernel = choose(&p, !trace->quiet);
     if (traces(kernel) && !trace->quiet) { // it shows the scores of hidden keys, too
         p.trace = trace;
         p.M = trace->mask.keys;
