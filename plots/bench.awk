@@ -136,6 +136,9 @@ function cached(    i, j) {
     set_number("XMAX", longest)
 }
 
+# Three digits, and never as a power of ten.
+function times(ratio) { return sprintf(ratio < 100 ? "%.3g" : "%.0f", ratio) }
+
 function pair(with, without,    name, top) {
     pairs++
     bar(without, pairs - 0.19, BLUE)
@@ -143,8 +146,8 @@ function pair(with, without,    name, top) {
     name = get(with, "name")
     sub(/.*-against-/, "", name)
     top = whole(without) * get(without, "max_s")
-    printf "1,%.9g,%g,%d,\"%.3g× (%.3g to %.3g)\"\n", top, pairs - 0.19, BLUE,
-        get(with, "ratio"), get(with, "ratio_min"), get(with, "ratio_max") > labels
+    printf "1,%.9g,%g,%d,\"%s× (%s to %s)\"\n", top, pairs - 0.19, BLUE,
+        times(get(with, "ratio")), times(get(with, "ratio_min")), times(get(with, "ratio_max")) > labels
     printf "2,0,%g,%d,\"%s\"\n", pairs, GREY, shown(name) > labels
     if (top > longest) longest = top
 }

@@ -87,7 +87,7 @@ text() {
         documents=$(ls docs/*.md | grep -v ADD_A_MASK)
     }
     one transcript.sh sh tests/transcript.sh --check traces/[0-9]*.txt README.md \
-        chapters/*/README.md $documents
+        chapters/*/README.md kernels/cpu/README.md $documents
     one copies.sh sh tests/copies.sh
     one mutants.sh sh tests/mutants.sh --stands
     one mutants.sh sh tests/mutants.sh --from docs/KERNEL_BUGS.md --stands
