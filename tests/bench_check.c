@@ -186,7 +186,8 @@ static void check_paging(int threads)
         snprintf(what, sizeof what, "block %ld over contiguous", blocks[i]);
         snprintf(where, sizeof where, "%s", shape_text(&s, threads));
         judge("4", what, where, '<', wanted[i], inverse(paged[i]->summary.ratio));
-        judge("4", "the same bits, 1 or 0", where, '>', 1, (Spread){same, same, same, FEWEST_ROUNDS});
+        judge("4", "the same bits, 1 or 0", where, '>', 1,
+              (Spread){same, same, same, FEWEST_ROUNDS});
     }
     group_end();
 }
@@ -208,7 +209,8 @@ static void check_growth(int threads)
         snprintf(where, sizeof where, "%s", shape_text(&twice, threads));
         double most = threads * (4.0 * (double)(twice.N * twice.D) + 256 * KB);
         double scratch = (double)full->scratch;
-        judge("5", "scratch bytes", where, '<', most, (Spread){scratch, scratch, scratch, FEWEST_ROUNDS});
+        judge("5", "scratch bytes", where, '<', most,
+              (Spread){scratch, scratch, scratch, FEWEST_ROUNDS});
         judge("5", "time over that of N2048", where, '<', 4.1, half->summary.ratio);
         judge("6", "causal over full", where, '<', 0.54, inverse(part->summary.ratio));
     }

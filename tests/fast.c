@@ -221,6 +221,8 @@ static float *fenced(size_t bytes, size_t *whole)
     return (float *)(void *)(at + room - bytes);
 }
 
+static long fence_wrong;
+
 // One head of 300 keys of which padding leaves `seen`: the others lie where reading is fatal.
 static void try_fence(const FastWay *w, long N, long seen, long D, Kept kept)
 {
@@ -236,7 +238,7 @@ static void try_fence(const FastWay *w, long N, long seen, long D, Kept kept)
     tensor_fill(q, 1.0f);
     use(w);
     host_choice.always(&p);
-    CHECK(out.data[0] == 0.0f, "the values are all 0");
+    fence_wrong += !(out.data[0] == 0.0f); // all values are 0
     tensor_free(&q), tensor_free(&out), tensor_free(&lse);
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     munmap((char *)k + bytes + page - whole, whole);
@@ -305,7 +307,7 @@ static void report(void)
     report_line("the same bits on 1, 2, 3 and 7 threads", thread_cases, thread_wrong);
     report_line("keys and values in bf16", kept_cases[KEPT_BF16], kept_wrong[KEPT_BF16]);
     report_line("keys and values in fp16", kept_cases[KEPT_F16], kept_wrong[KEPT_F16]);
-    report_line("hidden keys are not read", 14l * 4 * way_count, 0);
+    report_line("hidden keys are not read", 2l * 7 * 4 * way_count, fence_wrong);
     printf("fast: %ld passed, %ld failed, %ld skipped\n", passed, failed, skipped);
 }
 
