@@ -18,7 +18,7 @@ export MAKEFLAGS= # what is built from here on is built by its own call
 
 # Builds what needs a library only now: `make setup test` may just have installed it.
 build() {
-    $make -s -k "$@" > "$work/make.out" 2>&1 || {
+    $make -s -k -j "$(getconf _NPROCESSORS_ONLN)" "$@" > "$work/make.out" 2>&1 || {
         sed 's/^/# /' "$work/make.out"
         echo "not ok - make $*: $(grep -m 1 -E 'error|undefined|\*\*\*' "$work/make.out")"
     }
