@@ -6,9 +6,10 @@
 set breakpoint pending on
 set print thread-events off
 set debuginfod enabled off
-# The watchman of endless kernels would take a pause for one.
-set environment SIMT_SECONDS 1e9
-# One OS thread: a step stays where it is.
+# The watchman of endless kernels would take a pause for one: none is begun.
+set environment SIMT_SECONDS 0
+# One OS thread: a step stays where it is. With no other at all, gdb cannot ask for one that just
+# ended with the program ("Couldn't get registers: No such process").
 set environment SIMT_THREADS 1
 
 define who

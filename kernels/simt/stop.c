@@ -256,14 +256,15 @@ void watch_worker(Worker *w, bool busy)
     }
 }
 
-// Handlers and the watchman, once for the program. SA_NODEFER: we leave the handler without
-// returning.
+// Handlers and, where patience ends, the watchman, once for the program. SA_NODEFER: we leave the
+// handler without returning.
 void watch_begin(void)
 {
     static bool begun;
     if (begun)
         return;
     begun = true;
+    settings_read();
     struct sigaction action = {.sa_sigaction = on_trap,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
@@ -271,6 +272,6 @@ void watch_begin(void)
     action.sa_sigaction = on_alarm;
     sigaction(SIGUSR2, &action, NULL);
     pthread_t thread;
-    if (pthread_create(&thread, NULL, watch, NULL) == 0)
+    if (settings.patience > 0 && pthread_create(&thread, NULL, watch, NULL) == 0)
         pthread_detach(thread);
 }
