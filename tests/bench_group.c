@@ -16,6 +16,7 @@
 
 static const double ENOUGH = 0.005;   // seconds: a shorter run is timed several times over
 static const double SLOW = 0.1;       // and a longer one is timed no more often than it must be
+static const double WARM = 0.02;        // untimed runs after a calibration, which emptied the caches
 static const double CALIBRATION = 0.02;
 
 Plan plan;
@@ -104,10 +105,20 @@ static double group_bytes(void)
     return bytes;
 }
 
+// What reads from memory is timed with empty caches. What multiplies is timed as it runs again and
+// again: one run is not enough for that, for the last cache keeps what was read once less eagerly
+// than what it has seen come back. Where a run is long the few first reads do not show.
+static double seconds_of_warming(const Entry *e)
+{
+    if (group.bound != BY_PEAK || e->guess > SLOW || flags.tiny)
+        return 0;
+    return e->guess > WARM ? e->guess : WARM;
+}
+
 // Every round, a run to warm up and one to be sure.
 static double entry_seconds(const Entry *e)
 {
-    double once = e->guess > ENOUGH ? e->guess : ENOUGH;
+    double once = (e->guess > ENOUGH ? e->guess : ENOUGH) + seconds_of_warming(e);
     return e->skipped ? 0 : (double)(flags.rounds + 2) * (once + CALIBRATION);
 }
 
@@ -255,9 +266,8 @@ static void wait_a_little(void)
     nanosleep(&(struct timespec){0, 30000000}, NULL);
 }
 
-// Calibrating empties the caches. What reads from memory is timed so; what multiplies gets what it
-// works on back into the cache first. Where the limit before it tells that the round will not count
-// the rest of it is spared, and the machine given a moment.
+// Where the limit before it tells that the round will not count the rest of it is spared, and the
+// machine given a moment.
 static void one_turn(Entry *e, int round)
 {
     Limit *l = limit_for(e);
@@ -271,8 +281,8 @@ static void one_turn(Entry *e, int round)
         wait_a_little();
         return;
     }
-    if (group.bound == BY_PEAK && e->guess < 0.02)
-        (void)seconds_of_run(e);
+    for (double warmed = 0; warmed < seconds_of_warming(e);)
+        warmed += seconds_of_run(e);
     for (int i = 0; i < e->repeats; i++)
         seconds += seconds_of_run(e);
     r->seconds[round] = seconds / e->repeats;
