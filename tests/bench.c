@@ -64,7 +64,7 @@ static void usage(void)
            "  --lengths N,...    instead of a suite's own N or M\n"
            "  --no-peers         leave the other libraries out\n"
            "  --tiny             seconds in all, for the self-test\n"
-           "  --spoil K          calibrations are made up, K too slow, for the self-test\n"
+           "  --spoil K          calibrations are made up, K too slow, for the self-test (twice: two of them)\n"
            "  --canned           rounds from stdin, for the self-test\n",
            1, MOST_ROUNDS * 2 / 3, FEWEST_ROUNDS);
     output_finish();
@@ -142,7 +142,7 @@ static void read_value(const char *flag, const char *value)
     else if (which == 4)
         read_lengths(value);
     else
-        flags.spoil = number(flag, value, 1, 1000000);
+        *(flags.spoil ? &flags.spoil_too : &flags.spoil) = number(flag, value, 1, 1000000);
 }
 
 static void read_flags(int argc, char **argv)

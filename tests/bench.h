@@ -26,7 +26,7 @@ typedef struct {
     long rounds, threads;     // at least so many rounds; all threads
     long lengths[32];         // instead of a suite's own
     int  length_count;
-    long spoil;               // calibrations are made up, this one slow; 0: they are taken
+    long spoil, spoil_too;    // calibrations are made up, these two slow; 0: they are taken
     bool no_peers;
 } BenchFlags;
 

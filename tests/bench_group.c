@@ -290,13 +290,28 @@ static void one_turn(Entry *e, int round)
     limit_note(l, r->after[round]);
 }
 
-// Has it as many rounds that stand as it needs?
-static bool has_enough(const Entry *e)
+// Rounds that stand; with `other`, those in which both do.
+static int rounds_standing(const Entry *e, const Entry *other)
 {
     int stand = 0;
     for (int r = 0; r < e->rounds.count; r++)
-        stand += round_stands(&e->rounds, r, best_of(e), group.bound);
-    return stand >= flags.rounds;
+        stand += round_stands(&e->rounds, r, best_of(e), group.bound) &&
+                 (!other || (r < other->rounds.count &&
+                             round_stands(&other->rounds, r, best_of(other), group.bound)));
+    return stand;
+}
+
+// Has it as many rounds that stand as it needs, by itself and in each comparison that it is part of?
+static bool has_enough(const Entry *e)
+{
+    bool enough = rounds_standing(e, NULL) >= flags.rounds;
+    for (int i = 0; enough && i < group.count; i++) {
+        const Entry *x = &group.entries[i];
+        const Entry *other = x == e ? e->against : x->against == e ? x : NULL;
+        if (other && !other->skipped)
+            enough = rounds_standing(e, other) >= flags.rounds;
+    }
+    return enough;
 }
 
 // The rounds of an entry that is slow and has enough end early: others may need more.
@@ -318,7 +333,7 @@ static bool all_have_enough(void)
 // the group does not take several times what it was to take.
 static void run_rounds(void)
 {
-    double start = measure_clock(), most = (flags.quick ? 1.5 : 3) * group_seconds() + 1;
+    double start = measure_clock(), most = (flags.quick ? 1.5 : flags.check ? 6 : 3) * group_seconds() + 1;
     if (flags.tiny && flags.spoil == 0)
         most = 0;
     for (int round = 0; round < MOST_ROUNDS && !all_have_enough(); round++) {

@@ -104,11 +104,12 @@ static void make_buffer(void)
     CHECK(atexit(free_buffer) == 0, "no room for an exit handler");
 }
 
-// For the self-test: all alike, but for one.
+// For the self-test: all alike, but for one or two.
 static Sample canned_sample(void)
 {
     static long asked;
-    double factor = ++asked == flags.spoil ? 0.5 : 1;
+    asked++;
+    double factor = asked == flags.spoil || asked == flags.spoil_too ? 0.5 : 1;
     return (Sample){.peak = factor * 1e12, .dram = factor * 1e11};
 }
 

@@ -133,6 +133,16 @@ spoilt() { # calibration, rows that leave out a round
 left_out() { spoilt 7 1 && spoilt 1000 0; }
 check 'a round that was spoilt is left out and counted' left_out
 
+# Three entries, two calibrations a turn: 7 spoils the first round of the first, 13 the second of the
+# second. Each then has two rounds that stand of three, but the ratio of the two has only one: there
+# must be a fourth round.
+in_pairs() {
+    tiny --suite kv_dtype --lengths 16 --threads 2 --spoil 7 --spoil 13 &&
+        is "rounds, left out" "3 1,3 1,4 0" \
+            "$(awk -F, '$1 == "kv_dtype" { print $18, $19 }' "$work/tiny.csv" | head -n 3 | paste -sd ,)"
+}
+check 'a ratio has as many rounds in which both sides stand' in_pairs
+
 # Four rounds; peak 80 in the second is under 85 % of 100, memory 8 in the third under that of 10.
 # flops 100, bytes 10: shares 100/2/100, 100/5/100, ..; ratios 4/2, 6/8, 9/4.
 canned() {
