@@ -64,7 +64,8 @@ static void usage(void)
            "  --lengths N,...    instead of a suite's own N or M\n"
            "  --no-peers         leave the other libraries out\n"
            "  --tiny             seconds in all, for the self-test\n"
-           "  --spoil K          calibrations are made up, K too slow, for the self-test (twice: two of them)\n"
+           "  --spoil K          calibrations are made up, K too slow, for the self-test\n"
+           "                     (given twice: two of them)\n"
            "  --canned           rounds from stdin, for the self-test\n",
            1, MOST_ROUNDS * 2 / 3, FEWEST_ROUNDS);
     output_finish();

@@ -16,7 +16,7 @@
 
 static const double ENOUGH = 0.005;   // seconds: a shorter run is timed several times over
 static const double SLOW = 0.1;       // and a longer one is timed no more often than it must be
-static const double WARM = 0.02;        // untimed runs after a calibration, which emptied the caches
+static const double WARM = 0.02;      // of untimed runs: a calibration empties the caches
 static const double CALIBRATION = 0.02;
 
 Plan plan;
@@ -301,7 +301,7 @@ static int rounds_standing(const Entry *e, const Entry *other)
     return stand;
 }
 
-// Has it as many rounds that stand as it needs, by itself and in each comparison that it is part of?
+// Has it as many rounds that stand as it needs, alone and in each comparison that it is part of?
 static bool has_enough(const Entry *e)
 {
     bool enough = rounds_standing(e, NULL) >= flags.rounds;
@@ -333,7 +333,8 @@ static bool all_have_enough(void)
 // the group does not take several times what it was to take.
 static void run_rounds(void)
 {
-    double start = measure_clock(), most = (flags.quick ? 1.5 : flags.check ? 6 : 3) * group_seconds() + 1;
+    double start = measure_clock(), times = flags.quick ? 1.5 : flags.check ? 6 : 3;
+    double most = times * group_seconds() + 1;
     if (flags.tiny && flags.spoil == 0)
         most = 0;
     for (int round = 0; round < MOST_ROUNDS && !all_have_enough(); round++) {

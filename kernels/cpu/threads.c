@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-// A worker looks so often for the next job, some ten microseconds, before it goes to sleep. Waking it
-// takes longer than that, and what lies between two products of a model's layer is shorter: with a
-// tenth as many looks GPT-2's decode on two threads lost a tenth of its speed.
+// A worker looks so often for the next job, some ten microseconds, before it goes to sleep. Waking
+// it takes longer than that, and what lies between two products of a model's layer is shorter: with
+// a tenth as many looks GPT-2's decode on two threads lost a tenth of its speed.
 enum { LOOKS = 20000 };
 
 static struct {
