@@ -50,25 +50,10 @@ new=$work/new.$$
 trap 'rm -f "$new" "$new".*' EXIT
 trap 'exit 130' INT TERM HUP
 
-# picture NAME SCRIPT FORMAT PLACE: a script that complains has drawn nothing. But of a degree sign,
-# which this locale has not and no figure needs; and a measurement may lack a curve that a figure can
-# have. The reader's browser picks the font; names that it may have come first.
-picture() {
-    "$gnuplot" -e "fmt='$3'; out='$new'; table='$work/$1'" "plots/$2.gp" > "$new.all" 2>&1 < /dev/null &&
-        ! grep -v -e 'degree sign' -e '^ *$' -e "$lacks" "$new.all" > "$new.log" && [ -s "$new" ] || {
-        sed 's/^/    /' "$new.all" >&2
-        fail 1 "$1: gnuplot could not draw it"
-    }
-    if [ "$3" = svg ]; then
-        sed 's/font-family="sans-serif"/font-family="Helvetica, Arial, sans-serif"/g' "$new" > "$new.svg" &&
-            mv "$new.svg" "$new" || exit 6
-    fi
-    mv "$new" "$4" || exit 6
-}
-
+. plots/picture.sh
 draw() { # NAME SCRIPT FOLDER: SVG there, PNG into build/plots
-    picture "$1" "$2" svg "$3/$1.svg"
-    picture "$1" "$2" png "$work/$1.png"
+    picture "$1" "$2" svg "$3/$1.svg" "$work/$1"
+    picture "$1" "$2" png "$work/$1.png" "$work/$1"
     say "$3/$1.svg, $work/$1.png"
 }
 

@@ -1,0 +1,89 @@
+# What the figures of traces share: reading a line of trace.jsonl, and putting words into a gnuplot
+# script so that they are drawn as they are. Runs in the C locale, a byte a character.
+
+function clamp(x, least, most) { return x < least ? least : x > most ? most : x }
+function stop(code, text) {
+    print text > "/dev/stderr"
+    exit stopped = code
+}
+
+# --- a line: {"step":..,"pass":0,"batch":0,"head":0,"name":"..","shape":[..],"rows":[..],
+#     "columns":[..],"data":[..]}. A quote inside a label has a backslash before it, so no label can
+#     look like a key.
+
+function behind(key,   at) {
+    at = index($0, "\"" key "\":")
+    return at ? substr($0, at + length(key) + 3) : ""
+}
+function number(key) { return substr(behind(key), 1, 20) + 0 }
+function shape_of(   text) { # into shape; one number a row: [n] is [n, 1]
+    text = behind("shape")
+    if (split(substr(text, 2, index(text, "]") - 2), shape, ",") < 2)
+        shape[2] = 1
+    step = behind("name")
+    step = substr(step, 2, index(substr(step, 2), "\"") - 1)
+}
+function data_of(   text) { # into list, from 1; how many
+    text = behind("data")
+    return split(substr(text, 2, index(text, "]") - 2), list, ",")
+}
+function labels_of(key,   text, n, c, inside) { # into list, from 1; how many
+    text = substr(behind(key), 2)
+    for (n = 0; text != "" && (inside || substr(text, 1, 1) != "]"); ) {
+        c = substr(text, 1, 1)
+        if (c == "\"") {
+            inside = !inside
+            if (inside)
+                list[++n] = ""
+        } else if (c == "\\" && substr(text, 2, 1) == "u") {
+            list[n] = list[n] "?" # a sign that cannot be drawn
+            text = substr(text, 6)
+        } else if (c == "\\") {
+            list[n] = list[n] substr(text, 2, 1)
+            text = substr(text, 2)
+        } else if (inside) {
+            list[n] = list[n] c
+        }
+        text = substr(text, 2)
+    }
+    return n
+}
+
+# --- words
+
+# The first character of text, which may take up to four bytes; "" where it is none of UTF-8.
+function character(text) {
+    if (match(text, /^([\001-\177]|[\302-\337][\200-\277]|[\340-\357][\200-\277][\200-\277]|[\360-\364][\200-\277][\200-\277][\200-\277])/))
+        return substr(text, 1, RLENGTH)
+    return ""
+}
+# The first `most` characters, with a mark where there were more. What no font draws is a ?.
+function cut(text, most,   out, n, c) {
+    for (n = 0; text != "" && n < most; n++) {
+        c = character(text)
+        text = substr(text, c == "" ? 2 : length(c) + 1)
+        out = out (c == "" || c ~ /[\001-\037\177]/ ? c == "\n" ? " " : "?" : c)
+    }
+    return text == "" ? out : substr(out, 1, length(out) - length(last_of(out))) "…"
+}
+function last_of(text) { return match(text, /[^\200-\277][\200-\277]*$/) ? substr(text, RSTART) : "" }
+function wide(text) { # characters
+    gsub(/[\200-\277]/, "", text)
+    return length(text)
+}
+# In single quotes gnuplot looks for nothing but their end, and noenhanced draws what it got.
+function quoted(text) {
+    gsub(/'/, "''", text)
+    return "'" text "'"
+}
+function word(text, x, y, how, size) {
+    printf "set label %s at %g,%g %s noenhanced font ',%d' textcolor rgb '#33383d'\n",
+        quoted(cut(text, 24)), x, y, how, size > file
+}
+# The lines below a picture: what was run, and how to read it.
+function footer(said, lines,   n, i, list) {
+    n = split(lines, list, "\n")
+    for (i = 0; i <= n; i++)
+        printf "set label %s at screen 0.02,screen %d./H left noenhanced font ',12' textcolor rgb '#6b737b'\n",
+            quoted(i ? list[i] : said), 14 + 18 * (n - i) > file
+}
