@@ -1,5 +1,6 @@
 #!/bin/sh
-# The tables behind the figures of what is counted: each line is taken from what a program prints.
+# The tables behind the figures of what is counted, each line taken from what a program prints; and the
+# runs behind the figures of traces, each line one of trace.jsonl.
 #
 #     sh plots/data.sh DIR            all of them into DIR (make plot-data: into plots/data)
 #     sh plots/data.sh DIR some       what takes a second: tests/plots.sh compares it
@@ -186,11 +187,42 @@ error_by_logit() { # the scales
     done
 }
 
-write() { # TABLE ARGUMENTS...: whole, or not at all
-    file=$into/$1.csv
-    "$@" > "$work/table" || exit 1
-    cp "$work/table" "$file" || exit 6
+# --- traces ------------------------------------------------------------------------------------
+
+# What a figure needs of a run's trace: behind the command, the lines of those steps, and of 06's
+# drawing of the pool.
+recorded() { # STEPS PROGRAM FLAGS...
+    steps=$1
+    shift
+    "$@" --print none --trace "$work/trace" || exit 1
+    echo "# $*"
+    grep -E "\"name\":\"($steps)\"" "$work/trace/trace.jsonl"
+    ! grep -q block_table "$work/trace/trace.jsonl" || sed -n '/^== p3\./,$p' "$work/trace/trace.txt" |
+        grep '^block [0-9]'
 }
+weights() { recorded 'masked|weights' build/cpu/01_naive_attention --example fruit; }
+causal() { recorded 'masked|weights' build/cpu/02_masking --example fruit; }
+heads() { recorded 'masked|weights' build/cpu/03_multi_head --example fruit --heads 2 --mask none; }
+masks() {
+    echo '# build/cpu/02_masking --n 8 --mask ...'
+    for rule in none causal window=2 prefix=3 padding=5 causal+padding=5; do
+        recorded masked build/cpu/02_masking --example random --n 8 --mask $rule |
+            sed "s/^# .*/# --mask $rule/"
+    done
+}
+blocks() {
+    recorded block_table build/cpu/06_paged_blocks --example random --n 7 --batch 3 --prefill 4
+}
+online() {
+    recorded 'q10.k[0-9]*.state' build/cpu/07_flash_tiling --example random --n 12 --dim 8 --heads 1 \
+        --kv-heads 1 --prefill 12 --seed 5 --scale 1
+}
+
+write() { # TABLE ARGUMENTS...: whole, or not at all
+    "$@" > "$work/table" || exit 1
+    cp "$work/table" "$into/$1.$kind" || exit 6
+}
+kind=csv
 
 lengths='64 128 256 512 1024 2048 4096 8192' shorter='16 32 64 128 256 512 1024 2048'
 tiles='4 8 16 32 64 128 256' contexts='128 256 512 1024 2048 4096 8192 16384 32768'
@@ -208,3 +240,7 @@ write room_by_token 100 128
 write waste
 write error_by_length "$shorter"
 write error_by_logit "$scales"
+kind=jsonl
+for run in weights causal heads masks blocks online; do
+    write $run
+done

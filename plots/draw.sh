@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.." || exit 2
 LC_ALL=C
 export LC_ALL
 counted='scratch moved kernels kv waste error'
+traced='weights causal heads masks blocks online'
 timed='time decode cached prefill_ladder decode_ladder roofline'
 into=plots/figures data= names= lacks='degree sign'
 say() { echo "plots: $*"; }
@@ -31,11 +32,11 @@ while [ $# -gt 0 ]; do
         shift
         [ -n "$data" ] || fail 2 '--data: expected a file: make plot-bench DATA=mine.csv' ;;
     --into) into=$2; shift ;;
-    --list) echo $counted $timed; exit 0 ;;
+    --list) echo $counted $traced $timed; exit 0 ;;
     -*) fail 2 "$1: no such flag; the first lines of plots/draw.sh list them" ;;
-    *) case " $counted $timed " in
+    *) case " $counted $traced $timed " in
         *" $1 "*) names="$names $1" ;;
-        *) fail 2 "$1: no such figure; there are $counted $timed" ;;
+        *) fail 2 "$1: no such figure; there are $counted $traced $timed" ;;
         esac ;;
     esac
     shift
@@ -63,6 +64,18 @@ prepare() {
         -f plots/bench.awk < "$2"
 }
 
+# from_trace NAME: lines of traces in plots/data, laid out by the awk of its figure
+from_trace() {
+    case $1 in
+    weights | causal | heads) figure=heat ;;
+    *) figure=$1 ;;
+    esac
+    lacks='no valid points' # a run may hide no key
+    awk -v base="$work/$1" -f plots/trace.awk -f "plots/$figure.awk" < "plots/data/$1.jsonl" 2> "$new.awk" ||
+        fail 3 "plots/data/$1.jsonl: $(head -n 1 "$new.awk")"
+    draw "$1" "$figure" "$into"
+}
+
 # from_bench NAME SCRIPT CSV FOLDER: drawn, or skipped by name where the file has no such suite
 from_bench() {
     lacks='no valid points'
@@ -87,9 +100,10 @@ if [ -n "$data" ]; then
     exit 0
 fi
 
-for name in ${names:-$counted $timed}; do
-    case " $counted " in
-    *" $name "*) draw "$name" "$name" "$into" ;;
+for name in ${names:-$counted $traced $timed}; do
+    case " $counted / $traced " in
+    *" $name "*/*) draw "$name" "$name" "$into" ;;
+    */*" $name "*) from_trace "$name" ;;
     *) if [ -f plots/data/bench.csv ]; then
         from_bench "$name" "$name" plots/data/bench.csv "$into"
     else

@@ -1,15 +1,11 @@
 # Attention weights of a trace, laid out for plots/heat.gp: one panel a head, tokens on both axes.
-#
-#     SAID='the command' awk -v base=B -f plots/trace.awk -f plots/heat.awk < DIR/trace.jsonl
-#
-# Writes B.csv, a line a cell, and B.gp, the size and every word. Passes of decode are put under each
-# other: their rows are the next rows of the same matrix. Batch 0, unless batch= says another.
+# Passes of decode are put under each other: their rows are the next rows of the same matrix. Batch 0.
 #
 # A hidden pair weighs exactly 0, as a seen one may: which it is, `masked` tells. A key that came into
 # the cache in a later pass has no cell in the rows before it.
 
 /^\{"step":"p[0-9]+\.b[0-9]+\.h[0-9]+\.(masked|weights)",/ {
-    if (number("batch") != batch + 0)
+    if (number("batch") > 0)
         next
     pass = number("pass")
     head = number("head")
@@ -89,8 +85,8 @@ END {
         for (i = 0; i < N && h % across == 0; i += every)
             word(row[i], -0.5 - 8 / unit, y0 + i, "right", 12)
     }
-    footer(cut(ENVIRON["SAID"], int((width - 30) / 6.9)), \
-        (seen_hidden ? "each row sums to 1; pale, with a dot: hidden by the mask" : "each row sums to 1") \
+    header("Attention weights: row q attends to column k")
+    footer((seen_hidden ? "each row sums to 1; pale, with a dot: hidden by the mask" : "each row sums to 1") \
         (later ? "\nwhite: a key that came into the cache after that row" : ""))
     exit 0
 }

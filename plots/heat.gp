@@ -2,9 +2,6 @@
 # dot: it is not a weight of 0, it is no weight.
 load table . ".gp"
 load "plots/style.gp"
-
-set label 98 "Attention weights: row q attends to column k" at screen 0.02,screen 1 - 25. / H left \
-    textcolor rgb INK font ",17"
 # The whole picture in cells, so that they are square: (0, 0) is the first one of the first head.
 set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen 1; set bmargin at screen 0
 set xrange [X0:X1]; set yrange [Y1:Y0]

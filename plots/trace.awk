@@ -1,10 +1,18 @@
 # What the figures of traces share: reading a line of trace.jsonl, and putting words into a gnuplot
 # script so that they are drawn as they are. Runs in the C locale, a byte a character.
+#
+#     awk -v base=B -f plots/trace.awk -f plots/heat.awk < RUN
+#
+# RUN is what plots/data/*.jsonl hold and plots/trace.sh puts together: a line "# the command", then
+# lines of trace.jsonl. It may hold several such runs. Each figure writes B.csv, numbers only, and
+# B.gp, sizes and words.
 
 function clamp(x, least, most) { return x < least ? least : x > most ? most : x }
+/^# / { said[++runs] = substr($0, 3) }
+
 function stop(code, text) {
     print text > "/dev/stderr"
-    exit stopped = code
+    exit code
 }
 
 # --- a line: {"step":..,"pass":0,"batch":0,"head":0,"name":"..","shape":[..],"rows":[..],
@@ -76,14 +84,18 @@ function quoted(text) {
     gsub(/'/, "''", text)
     return "'" text "'"
 }
-function word(text, x, y, how, size) {
-    printf "set label %s at %g,%g %s noenhanced font ',%d' textcolor rgb '#33383d'\n",
-        quoted(cut(text, 24)), x, y, how, size > file
+function word(text, x, y, how, size, colour) {
+    printf "set label %s at %g,%g %s noenhanced font ',%d' textcolor rgb '%s'\n",
+        quoted(cut(text, 40)), x, y, how, size, colour == "" ? "#33383d" : colour > file
 }
-# The lines below a picture: what was run, and how to read it.
-function footer(said, lines,   n, i, list) {
-    n = split(lines, list, "\n")
-    for (i = 0; i <= n; i++)
-        printf "set label %s at screen 0.02,screen %d./H left noenhanced font ',12' textcolor rgb '#6b737b'\n",
-            quoted(i ? list[i] : said), 14 + 18 * (n - i) > file
+# Above a picture what it shows; below it what was run, and how to read it. In pixels.
+function header(text) {
+    printf "set label %s at screen 0.02,screen 1 - 25. / H left noenhanced font ',17' " \
+        "textcolor rgb '#33383d'\n", quoted(cut(text, int((width - 30) / 10))) > file
+}
+function footer(lines,   n, i, list) {
+    n = split(cut(said[1], int((width - 30) / 6.9)) "\n" lines, list, "\n")
+    for (i = 1; i <= n; i++)
+        printf "set label %s at screen 0.02,screen %d. / H left noenhanced font ',12' " \
+            "textcolor rgb '#6b737b'\n", quoted(list[i]), 14 + 18 * (n - i) > file
 }
