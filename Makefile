@@ -259,6 +259,13 @@ plot-data: all tools fast               ## the tables behind the figures of coun
 	@sh plots/data.sh plots/data
 .PHONY: plots plot-bench plot-data
 
+# --- notebooks -------------------------------------------------------------------------------------
+
+NOTEBOOK_NEEDS := nbformat nbconvert ipykernel numpy
+notebooks: all tools fast               ## execute the notebooks of traces/, all or one: N=03
+	@python=$$(sh tests/python.sh $(NOTEBOOK_NEEDS)) || python=python3; $$python traces/notebooks.py $(N)
+.PHONY: notebooks
+
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
 
 # build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,

@@ -26,6 +26,7 @@ liblapacke.so.3)
     ldconfig -p 2> /dev/null | grep -q liblapacke ||
         ls /usr/lib/*/liblapacke.so.3 /opt/homebrew/opt/lapack/lib/liblapacke.dylib > /dev/null 2>&1 ;;
 numpy) sh "$(dirname "$0")/python.sh" > /dev/null ;;
+nbconvert) sh "$(dirname "$0")/python.sh" nbformat nbconvert ipykernel numpy > /dev/null ;;
 libasan) links gcc -fsanitize=address,undefined 'int main(void) { return 0; }' ;;
 libfuzzer) links clang -fsanitize=fuzzer,address \
     '#include <stddef.h>

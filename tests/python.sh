@@ -1,6 +1,12 @@
-# Prints the first Python that has numpy; exit 1 if none has.
+# Prints the first Python that has certain modules, numpy if none is named; exit 1 if none has.
+#
+#     sh tests/python.sh [MODULE...]
+#
+# $PYTHON goes first. Debian's packages are seen by Debian's own Python only, which need not be the
+# first on the PATH.
 
-for python in python3 /usr/bin/python3; do
-    "$python" -c 'import numpy' 2> /dev/null && { command -v "$python"; exit 0; }
+modules=$(echo "${*:-numpy}" | tr ' ' ',')
+for python in ${PYTHON:+"$PYTHON"} python3 /usr/bin/python3; do
+    "$python" -c "import $modules" 2> /dev/null && { command -v "$python"; exit 0; }
 done
 exit 1

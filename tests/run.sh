@@ -121,6 +121,12 @@ plots() {
     closing=plots one plots.sh sh tests/plots.sh
 }
 
+# The notebooks say today what they said when they were committed.
+notebooks() {
+    build all tools
+    closing=notebooks one notebooks.sh sh tests/notebooks.sh
+}
+
 # The benchmark with tiny sizes: its rows, its refusals, its arithmetic.
 bench() {
     build build/tests/bench
@@ -214,7 +220,7 @@ if [ $# = 0 ]; then
         build/tests/onnx build/tests/bench > /dev/null
     mkdir "$work/beside"
     (work=$work/beside && run_parts kernels mutants mutants_fast mutants_kernels) &
-    set -- units ladder model property cli real onnx text arrays fast bench plots builds
+    set -- units ladder model property cli real onnx text arrays fast bench plots notebooks builds
 fi
 run_parts "$@"
 wait
