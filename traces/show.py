@@ -4,7 +4,7 @@ The arithmetic is always the C programs'. In a notebook:
 
     t = run("02_masking --mask window=1", "window")   # says the command, keeps every step of it
     t.show("scores", "weights")                       # steps as the program prints them
-    t.heat()                                          # all heads' weights as a picture
+    t.heat(), t.draw("online"), masks(window=t)       # as pictures: plots/trace.sh lists them
     t["q"], t["h1.q"], t["p1.b0.h0.weights"]          # steps as arrays; t.heads("q") has all heads
     compare(t, u)                                     # two traces, by the project's own comparer
     agree(t["output"], mine, q, k, v)                 # is mine within the bound? yes or no, no digits
@@ -86,12 +86,13 @@ class Trace:
             raise KeyError(f"{' '.join(steps)}: the trace of {self.command} has no such step")
         print("\n\n".join(shown))
 
+    def draw(self, kind):
+        """heat, blocks or online: a picture of plots/trace.sh, whose first lines say which is what."""
+        return draw(kind, f"{self.folder}.{kind}.png", self.command, self.folder)
+
     def heat(self):
-        """All heads' weights as a picture; where gnuplot is not, a line that says so."""
-        out = f"{self.folder}.png"
-        code, _, complaint = finished("sh", "plots/trace.sh", "heat", out, self.command,
-                                      self.folder)
-        return picture(out, code, complaint)
+        """All heads' weights, the passes of a cached run under each other."""
+        return self.draw("heat")
 
 
 def is_step(part, steps):
@@ -100,8 +101,20 @@ def is_step(part, steps):
     return any(name == step or name.endswith("." + step) for step in steps)
 
 
+def masks(**traces):
+    """Which keys may be seen, a panel a trace: masks(window=t, prefix=u)."""
+    panels = [word for title, trace in traces.items() for word in (trace.folder, title)]
+    return draw("masks", f"{KEPT}/masks.png", "build/cpu/02_masking", *panels)
+
+
+def draw(kind, out, *words):
+    """What plots/trace.sh draws."""
+    code, _, complaint = finished("sh", "plots/trace.sh", kind, out, *words)
+    return picture(out, code, complaint)
+
+
 def picture(file, code, complaint):
-    """A PNG, drawn at twice the size it is shown in."""
+    """A PNG, drawn at twice the size it is shown in; without gnuplot, a line that says so."""
     if code == 4: # no gnuplot: the page goes on without
         print(complaint, end="")
         return None
