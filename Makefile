@@ -20,7 +20,7 @@ SAY      := $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
 # --- for readers: DEVICE=simt runs the chapters' CUDA kernels without a GPU -------------------------
 
 # DEVICE=counted: every access counted; DEVICE=cuda: on a GPU. Other goals do not look at it.
-ifneq ($(filter run run-% verify verify-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run run-% verify verify-% plot-0%,$(MAKECMDGOALS)),)
 ifneq ($(filter-out cpu fast simt counted cuda,$(DEVICE))$(word 2,$(DEVICE)),)
 $(error DEVICE=$(DEVICE): expected cpu, fast, simt, counted or cuda)
 endif
@@ -47,6 +47,7 @@ clean: ; rm -rf build                   ## remove build/
 help:                                   ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
 	@echo 'run-05            one chapter: make run-05 ARGS="--prefill 4"'
+	@echo 'plot-05           its attention weights as a picture: make plot-05 ARGS="--n 9"'
 	@echo 'verify-05         one chapter of the ladder'
 	@echo 'debug-05          its kernels for gdb, without a GPU: kernels/simt/README.md'
 	@echo 'DEVICE=fast       with run and verify: fast kernels on the CPU'
@@ -257,6 +258,9 @@ plot-bench:                             ## your own measurements: make plot-benc
 	@sh plots/draw.sh --data '$(DATA)'
 plot-data: all tools fast               ## the tables behind the figures of counts (a minute)
 	@sh plots/data.sh plots/data
+# make plot-02 ARGS="--mask window=3": a chapter's run as a picture
+$(foreach c,$(CHAPTERS),plot-$(firstword $(subst _, ,$(c)))): plot-%: all $(DEVICE)
+	@sh plots/trace.sh run build/$(or $(DEVICE),cpu)/$(call chapter,$*) $(ARGS)
 .PHONY: plots plot-bench plot-data
 
 # --- notebooks -------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@
 }
 
 # A block in the pool or the table: a box in its sequence's colour, its number, and below that.
-function box(x, y, s, number, note) {
+function box(x, y, s, name, note) {
     print x "," y "," s > (base ".csv")
-    word(number, x, y - 0.13, "center", 14, s < 0 ? "#8a9199" : "#ffffff")
+    word(name, x, y - 0.13, "center", 14, s < 0 ? "#8a9199" : "#ffffff")
     word(note, x, y + 0.24, "center", 10, s < 0 ? "#8a9199" : "#ffffff")
 }
 
@@ -41,7 +41,7 @@ END {
     unit_y = 50
     width = unit_x * across + 112
     width = width < 640 ? 640 : width
-    table_y = down + 1.45
+    table_y = down + 0.85
     height = int(unit_y * (table_y + sequences * lines)) + 160
     file = base ".gp"
     printf "W = %d; H = %d\n", width, height > file

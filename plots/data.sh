@@ -197,14 +197,14 @@ recorded() { # STEPS PROGRAM FLAGS...
     "$@" --print none --trace "$work/trace" || exit 1
     echo "# $*"
     grep -E "\"name\":\"($steps)\"" "$work/trace/trace.jsonl"
-    ! grep -q block_table "$work/trace/trace.jsonl" || sed -n '/^== p3\./,$p' "$work/trace/trace.txt" |
+    [ $steps != block_table ] || sed -n '/^== p3\./,$p' "$work/trace/trace.txt" |
         grep '^block [0-9]'
 }
 weights() { recorded 'masked|weights' build/cpu/01_naive_attention --example fruit; }
 causal() { recorded 'masked|weights' build/cpu/02_masking --example fruit; }
 heads() { recorded 'masked|weights' build/cpu/03_multi_head --example fruit --heads 2 --mask none; }
 masks() {
-    echo '# build/cpu/02_masking --n 8 --mask ...'
+    echo '# build/cpu/02_masking --example random --n 8 --mask ...'
     for rule in none causal window=2 prefix=3 padding=5 causal+padding=5; do
         recorded masked build/cpu/02_masking --example random --n 8 --mask $rule |
             sed "s/^# .*/# --mask $rule/"

@@ -21,10 +21,10 @@
     heads = head >= heads ? head + 1 : heads
     labels_of("rows")
     for (i = 1; i <= shape[1]; i++)
-        row[first[head, pass] + i - 1] = list[i]
+        row[first[head, pass] + i - 1] = cut(list[i], 20)
     labels_of("columns")
     for (j = 1; j <= shape[2]; j++)
-        column[j - 1] = list[j]
+        column[j - 1] = cut(list[j], 20)
     N = rows[head] > N ? rows[head] : N
     M = shape[2] > M ? shape[2] : M
     later = pass > 0 ? 1 : later

@@ -10,7 +10,7 @@
     panels++
     rows[panels] = shape[1]
     columns[panels] = shape[2]
-    title[panels] = said[runs]
+    title[panels] = cut(said[runs], int(M * 4) + 4)
     for (i = 0; i < n; i++)
         hidden[panels, int(i / shape[2]), i % shape[2]] = list[i + 1] ~ /-inf/
 }
@@ -23,11 +23,11 @@ END {
     unit = clamp(int(780 / (across * (M + 1.5))), 4, 34)
     gap = 1.5
     above = 34 / unit
-    below = 14 / unit
+    below = 28 / unit
     left = 34
     top = 46
     width = left + unit * (across * (M + gap) - gap) + 24
-    height = top + unit * down * (N + above + below) + 66
+    height = top + unit * down * (N + above + below) + 56
     file = base ".gp"
     printf "W = %d; H = %d; UNIT = %d\n", width, height, unit > file
     printf "X0 = %g; X1 = %g; Y0 = %g; Y1 = %g\n", -0.5 - left / unit, -0.5 + (width - left) / unit,

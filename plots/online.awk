@@ -27,7 +27,7 @@ END {
         stop(9, "no state of an online softmax in it")
     if (tiles > 64)
         stop(3, tiles " tiles: expected at most 64, more cannot be seen")
-    width = 760
+    width = 800
     height = 860
     file = base ".gp"
     printf "W = %d; H = %d; TILES = %d\n", width, height, tiles > file
@@ -60,8 +60,8 @@ END {
     }
     spread = most - least > 0 ? most - least : 1
     printf "LEAST = %g; MOST = %g; HIGHEST = %g\n", least - 0.3 * spread, most + 0.35 * spread,
-        highest > 0 ? highest * 1.22 : 1 > file
-    printf "set xtics (%s)\n", ticks > file
+        (highest > 0 ? highest * 1.22 : 1) > file
+    printf "TICKS = \"%s\"\n", ticks > file
     header("Online softmax: query " name ", head 0, tile by tile")
     footer("A colour is a tile: what it added to the sum, and what the rescaling leaves of it. " \
         "Its weight in the end: the last bar.")

@@ -13,21 +13,20 @@ ink(i) = (i - 0.2) / (TILES + 1) < 0.6 ? 0xffffff : 0x202020
 few = TILES <= 16
 
 # frame(n): the nth of four panels, from above
-frame(n) = sprintf("BOTTOM = %g; TOP = %g", 0.805 - 0.2233 * n + 0.003, 0.805 - 0.2233 * n + 0.125)
+frame(n) = sprintf("BOTTOM = %g; TOP = %g", 0.7765 - 0.2163 * n, 0.7765 - 0.2163 * n + 0.145)
 parts = table . "_parts.csv"
-set grid noxtics
-set format x ""
-NAME(text) = sprintf("set label 3 \"%s\" at graph 0,graph 1.14 left font \",13\" textcolor rgb INK", text)
+unset xtics
+NAME(text) = sprintf("set label 90 \"%s\" at graph 0,graph 1.12 left font \",13\" textcolor rgb INK", text)
 
 eval frame(0); Y0 = LEAST; Y1 = MOST
 eval FRAME; eval NAME("maximum m: the largest score so far")
-set ytics autofreq
-plot table . ".csv" u 1:2 w histeps lc rgb BLUE lw 1.6, "" u 1:2 w p pt 7 ps 0.8 lc rgb BLUE, \
+plot table . ".csv" u ($1 - 0.5):2:(1):(0) w vectors nohead lc rgb BLUE lw 1.8, \
+    "" u 1:2 w p pt 7 ps 0.8 lc rgb BLUE, \
     "" u 1:2:(few ? sprintf("%.2f", $2) : "") w labels offset 0,0.8 font ",12" tc rgb BLUE
 
 unset label
 eval frame(1); Y0 = 0; Y1 = 1.25
-eval FRAME; eval NAME("rescale exp(m' − m): what all that came before is multiplied by; 1 where m stays")
+eval FRAME; eval NAME("rescale exp(m' − m): multiplies all that came before; 1 where m stays")
 set ytics 0, 0.5, 1
 plot table . ".csv" u 1:($3 / 2):(wide):($3 / 2) w boxxyerror lc rgb "#E69F00", \
     "" u 1:3:(few ? sprintf("%.2f", $3) : "") w labels offset 0,0.6 font ",12" tc rgb INK
@@ -41,8 +40,8 @@ plot parts u 1:(($3 + $4) / 2):(wide):(($4 - $3) / 2):2 w boxxyerror lc palette,
 eval frame(3); Y0 = 0; Y1 = 1
 eval FRAME; eval NAME("weights of the tiles so far: their parts of the sum, divided by it")
 set ytics 0, 0.5, 1
-set format x "%g"
-set xlabel "the tile that begins with key" offset 0,0.4
+set xtics nomirror out scale 0.6 textcolor rgb INK font ",13" (@TICKS)
+set xlabel "after the tile that begins with key" offset 0,0.6
 plot parts u 1:(($5 + $6) / 2):(wide):(($6 - $5) / 2):2 w boxxyerror lc palette, \
     "" u 1:(($5 + $6) / 2):(few && $6 - $5 > 0.13 ? sprintf("%.2f", $6 - $5) : ""):(ink($2)) \
         w labels font ",11" tc rgb variable

@@ -85,8 +85,8 @@ function quoted(text) {
     return "'" text "'"
 }
 function word(text, x, y, how, size, colour) {
-    printf "set label %s at %g,%g %s noenhanced font ',%d' textcolor rgb '%s'\n",
-        quoted(cut(text, 40)), x, y, how, size, colour == "" ? "#33383d" : colour > file
+    printf "set label %s at %g,%g %s front noenhanced font ',%d' textcolor rgb '%s'\n",
+        quoted(cut(text, 100)), x, y, how, size, colour == "" ? "#33383d" : colour > file
 }
 # Above a picture what it shows; below it what was run, and how to read it. In pixels.
 function header(text) {
@@ -94,7 +94,7 @@ function header(text) {
         "textcolor rgb '#33383d'\n", quoted(cut(text, int((width - 30) / 10))) > file
 }
 function footer(lines,   n, i, list) {
-    n = split(cut(said[1], int((width - 30) / 6.9)) "\n" lines, list, "\n")
+    n = split(cut(said[1], int((width - 30) / 6.4)) "\n" lines, list, "\n")
     for (i = 1; i <= n; i++)
         printf "set label %s at screen 0.02,screen %d. / H left noenhanced font ',12' " \
             "textcolor rgb '#6b737b'\n", quoted(list[i]), 14 + 18 * (n - i) > file

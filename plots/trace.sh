@@ -68,30 +68,34 @@ shell() {
 # What the run itself prints is not the point here, unless it is asked for.
 quiet() { case " $* " in *' --print '*) ;; *) echo '--print none' ;; esac; }
 
+nothing() { fail 3 "$1: its trace holds no weights and no tiles to draw; without DEVICE it does"; }
+
 run_chapter() { # PROGRAM FLAGS...
     name=$(basename "$1") device=$(basename "$(dirname "$1")")
     place=build/plots/$name
     [ "$device" = cpu ] || place=${place}_$device
-    case " $* " in
-    *' --trace '*) fail 2 '--trace: the trace is drawn and thrown away; sh plots/trace.sh heat draws one of yours' ;;
-    esac
+    for flag in "$@"; do
+        case $flag in
+        --trace) fail 2 '--trace: not here, where the trace is thrown away; sh plots/trace.sh heat draws one of yours' ;;
+        --bench | --experiment | --size | --help | --version) fail 2 "$flag: such a run has no trace to draw" ;;
+        esac
+    done
     if ! has_gnuplot; then
         echo 'plots: gnuplot is not here: make setup installs it (Debian: gnuplot-nox, Homebrew: gnuplot)' >&2
         case " $* " in *' --heat '*) ;; *) set -- "$@" --heat ;; esac
-        "$@" $(quiet "$@")
-        exit
+        "$@" $(quiet "$@") --trace "$new.trace" || exit
+        grep -q '"name":"weights"' "$new.trace/trace.jsonl" || nothing "$1"
+        exit 0
     fi
-    "$@" $(quiet "$@") --trace "$new" || exit
-    [ -f "$new/trace.jsonl" ] || fail 3 "$(shell "$@"): this run has no trace to draw"
-    { said "$(shell "$@")"; trace "$new"; } > "$new.run"
+    "$@" $(quiet "$@") --trace "$new.trace" || exit
+    { said "$(shell "$@")"; trace "$new.trace"; } > "$new.run"
     drawn=
     for figure in heat blocks online; do
         draw $figure "$place.$figure.svg" && draw $figure "$place.$figure.png" || continue
         echo "plots: $place.$figure.svg, $place.$figure.png"
         drawn=yes
     done
-    [ -n "$drawn" ] ||
-        fail 3 "$(shell "$1"): its trace holds no weights, no block table, no tiles: DEVICE=cpu records them"
+    [ -n "$drawn" ] || nothing "$1"
 }
 
 # --- what is asked --------------------------------------------------------------------------------
