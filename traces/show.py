@@ -6,6 +6,7 @@ The arithmetic is always the C programs'. In a notebook:
     t.show("scores", "weights")                       # steps as the program prints them
     t.heat(), t.draw("online"), masks(window=t)       # as pictures: plots/trace.sh lists them
     t["q"], t["h1.q"], t["p1.b0.h0.weights"]          # steps as arrays; t.heads("q") has all heads
+    stats("02_masking", "flops|scratch")              # what it counts
     compare(t, u)                                     # two traces, by the project's own comparer
     agree(t["output"], mine, q, k, v)                 # is mine within the bound? yes or no, no digits
     shell("build/cpu/02_masking --help")              # any command, and what it prints
@@ -46,6 +47,12 @@ def shell(command):
     print(out + complaint, end="")
     if code:
         raise Refused(f"exit status {code}: {command}\n{complaint}")
+
+
+def stats(flags, which=""):
+    """What a chapter's program counts: all but the clock, or the lines that match which."""
+    lines = f"grep -E '{which}'" if which else "grep -v seconds"
+    shell(f"build/cpu/{flags} --print none --stats | {lines}")
 
 
 def run(flags, name, device="cpu"):
@@ -132,13 +139,15 @@ def figure(name):
     return picture(f"build/plots/{name}.png", code, complaint)
 
 
-def compare(a, b):
+def compare(a, b, brief=False):
     """Two traces, step by step. Where they differ: in which step first, but by which digits not,
-    since the last ones are the processor's."""
+    since the last ones are the processor's. brief: the verdict alone."""
     command = f"build/tests/compare {a.folder} {b.folder}"
     print("$ " + command)
     _, out, complaint = finished(*command.split())
     for line in (out + complaint).splitlines():
+        if brief:
+            line = line.split(" ")[0] if re.match(r"BIT-EXACT|FAIL", line) else ""
         if re.match(r"only in|BIT-EXACT|FAIL|compare:", line):
             print(re.sub(r", worst at .*", "", line))
 
