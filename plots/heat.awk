@@ -5,8 +5,10 @@
 # the cache in a later pass has no cell in the rows before it.
 
 /^\{"step":"p[0-9]+\.b[0-9]+\.h[0-9]+\.(masked|weights)",/ {
-    if (number("batch") > 0)
+    if (number("batch") > 0) {
+        batches = 1
         next
+    }
     pass = number("pass")
     head = number("head")
     shape_of()
@@ -55,6 +57,7 @@ END {
     across = heads <= 3 ? heads : heads == 4 ? 2 : 4
     down = int((heads + across - 1) / across)
     unit = clamp(int(680 / (across * (M + 1))), 2, 62) # pixels of a cell
+    unit = clamp(int(1200 / (down * (N + 1))), 2, unit)
     every = unit < 14 ? int((13 + unit) / unit) : 1    # a label for each, or for some
     tall = 8.4 * longest_of(column, M) + 6
     turned = every > 1 || tall > unit + 6
@@ -71,6 +74,8 @@ END {
     printf "W = %d; H = %d; UNIT = %d\n", width, height, unit > file
     printf "X0 = %g; X1 = %g; Y0 = %g; Y1 = %g\n", -0.5 - left / unit, -0.5 + (width - left) / unit,
            -0.5 - top / unit, -0.5 + (height - top) / unit > file
+    bar = unit * N + (down - 1) * unit * (N + above)
+    printf "BAR_STEP = %g\n", (bar < 90 ? 1 : bar < 170 ? 0.5 : 0.25) > file
     printf "BAR = %g; BAR_TOP = %g; BAR_BOTTOM = %g\n", (left + panels) / width,
            1 - (top + unit * above) / height,
            1 - (top + unit * (down * (N + above))) / height > file
@@ -85,8 +90,9 @@ END {
         for (i = 0; i < N && h % across == 0; i += every)
             word(row[i], -0.5 - 8 / unit, y0 + i, "right", 12)
     }
-    header("Attention weights: row q attends to column k")
-    footer((seen_hidden ? "each row sums to 1; pale, with a dot: hidden by the mask" : "each row sums to 1") \
+    header("Attention weights: row q attends to column k" (batches ? ", sequence 0" : ""))
+    footer((seen_hidden ? "each row sums to 1; pale" (unit < 34 ? "" : ", with a dot") \
+        ": hidden by the mask" : "each row sums to 1") \
         (later ? "\nwhite: a key that came into the cache after that row" : ""))
     exit 0
 }

@@ -7,7 +7,7 @@ set lmargin at screen 0; set rmargin at screen 1; set tmargin at screen 1; set b
 set xrange [X0:X1]; set yrange [Y1:Y0]
 unset grid; set border 0; unset xtics; unset ytics
 load "plots/viridis.pal"
-set cbrange [0:1]; set cbtics 0.25 scale 0 format "%.2f"
+set cbrange [0:1]; set cbtics BAR_STEP scale 0 format "%.2f"
 set colorbox user origin screen BAR + 24. / W, screen BAR_BOTTOM \
     size screen 14. / W, screen BAR_TOP - BAR_BOTTOM noborder
 set style fill solid noborder

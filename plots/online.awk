@@ -13,11 +13,15 @@
         tiles = 0
     query = here
     tiles++
+    if (tiles == 1)
+        anew = 0
     begins[tiles] = key
     for (i = 1; i <= 4; i++)
         state[tiles, i] = list[(shape[1] - 1) * 4 + i]
+    if (tiles > 1 && finite(state[tiles - 1, 2]) && !finite(state[tiles, 1]))
+        anew = 1 # --cut: another part
     labels_of("rows")
-    name = list[shape[1]]
+    name = cut(list[shape[1]], 20)
 }
 
 function finite(x) { return x !~ /[a-df-z"]/ }
@@ -63,7 +67,8 @@ END {
         (highest > 0 ? highest * 1.22 : 1) > file
     printf "TICKS = \"%s\"\n", ticks > file
     header("Online softmax: query " name ", head 0, tile by tile")
-    footer("A colour is a tile: what it added to the sum, and what the rescaling leaves of it. " \
-        "Its weight in the end: the last bar.")
+    footer("A colour is a tile" (anew ? ". Where rescale is 0 again, the next part of --cut begins; " \
+        "the parts are merged in the end." : ": what it added to the sum, and what the rescaling leaves " \
+        "of it. Its weight in the end: the last bar."))
     exit 0
 }

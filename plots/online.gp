@@ -16,10 +16,14 @@ few = TILES <= 16
 frame(n) = sprintf("BOTTOM = %g; TOP = %g", 0.7765 - 0.2163 * n, 0.7765 - 0.2163 * n + 0.145)
 parts = table . "_parts.csv"
 unset xtics
+# A step of the axis: 1, 2 or 5 of a power of ten, three to five in x.
+ten(x) = 10**floor(log10(x / 3))
+stride(x) = (x / 3 / ten(x) < 2 ? 1 : x / 3 / ten(x) < 5 ? 2 : 5) * ten(x)
 NAME(text) = sprintf("set label 90 \"%s\" at graph 0,graph 1.12 left font \",13\" textcolor rgb INK", text)
 
 eval frame(0); Y0 = LEAST; Y1 = MOST
 eval FRAME; eval NAME("maximum m: the largest score so far")
+set ytics stride(MOST - LEAST)
 plot table . ".csv" u ($1 - 0.5):2:(1):(0) w vectors nohead lc rgb BLUE lw 1.8, \
     "" u 1:2 w p pt 7 ps 0.8 lc rgb BLUE, \
     "" u 1:2:(few ? sprintf("%.2f", $2) : "") w labels offset 0,0.8 font ",12" tc rgb BLUE
@@ -33,7 +37,7 @@ plot table . ".csv" u 1:($3 / 2):(wide):($3 / 2) w boxxyerror lc rgb "#E69F00", 
 
 eval frame(2); Y0 = 0; Y1 = HIGHEST
 eval FRAME; eval NAME("sum l = rescale · l' + exp(S − m) of the tile's keys")
-set ytics autofreq
+set ytics stride(HIGHEST)
 plot parts u 1:(($3 + $4) / 2):(wide):(($4 - $3) / 2):2 w boxxyerror lc palette, \
     table . ".csv" u 1:4:(few ? sprintf("%.2f", $4) : "") w labels offset 0,0.6 font ",12" tc rgb INK
 

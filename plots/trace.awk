@@ -12,7 +12,11 @@ function clamp(x, least, most) { return x < least ? least : x > most ? most : x 
 
 function stop(code, text) {
     print text > "/dev/stderr"
-    exit code
+    exit stopped = code
+}
+END {
+    if (stopped)
+        exit stopped
 }
 
 # --- a line: {"step":..,"pass":0,"batch":0,"head":0,"name":"..","shape":[..],"rows":[..],
@@ -31,9 +35,12 @@ function shape_of(   text) { # into shape; one number a row: [n] is [n, 1]
     step = behind("name")
     step = substr(step, 2, index(substr(step, 2), "\"") - 1)
 }
-function data_of(   text) { # into list, from 1; how many
+function data_of(   text, n) { # into list, from 1; how many
     text = behind("data")
-    return split(substr(text, 2, index(text, "]") - 2), list, ",")
+    n = split(substr(text, 2, index(text, "]") - 2), list, ",")
+    if (n == 0 || n != shape[1] * shape[2])
+        stop(3, substr($0, 1, 30) "...: expected " shape[1] * shape[2] " numbers, got " n)
+    return n
 }
 function labels_of(key,   text, n, c, inside) { # into list, from 1; how many
     text = substr(behind(key), 2)
@@ -88,13 +95,26 @@ function word(text, x, y, how, size, colour) {
     printf "set label %s at %g,%g %s front noenhanced font ',%d' textcolor rgb '%s'\n",
         quoted(cut(text, 100)), x, y, how, size, colour == "" ? "#33383d" : colour > file
 }
+# As much of text as goes into that many pixels, in the small font of the lines below a picture.
+function fit(text, pixels,   out, at, c, w) {
+    text = cut(text, 1000)
+    for (at = 1; at <= length(text); at += length(c)) {
+        c = character(substr(text, at))
+        w = c ~ /^[-ijltfr.,:;|!'"`()\[\]{}\/\\ ]/ ? 4.8 : c ~ /^[mwA-Z@%]/ ? 10 : length(c) > 2 ? 14 : 7.8
+        pixels -= w
+        if (pixels < 0)
+            return substr(out, 1, length(out) - length(last_of(out))) "…"
+        out = out c
+    }
+    return out
+}
 # Above a picture what it shows; below it what was run, and how to read it. In pixels.
 function header(text) {
     printf "set label %s at screen 0.02,screen 1 - 25. / H left noenhanced font ',17' " \
         "textcolor rgb '#33383d'\n", quoted(cut(text, int((width - 30) / 10))) > file
 }
 function footer(lines,   n, i, list) {
-    n = split(cut(said[1], int((width - 30) / 6.4)) "\n" lines, list, "\n")
+    n = split(fit(said[1], width - 34) "\n" lines, list, "\n")
     for (i = 1; i <= n; i++)
         printf "set label %s at screen 0.02,screen %d. / H left noenhanced font ',12' " \
             "textcolor rgb '#6b737b'\n", quoted(list[i]), 14 + 18 * (n - i) > file
