@@ -6,7 +6,8 @@
 #
 # Tables: what takes a second is made again and must stand in plots/data. Formulas: what is drawn as
 # a line must give each point, to the byte. Pictures: every SVG in plots/figures must be what gnuplot
-# draws from plots/data. And what `make plots` and `make plot-bench` say where they cannot draw.
+# draws from plots/data. Traces: what is drawn of a run is what the run computed, whatever its labels
+# are. And what `make plots`, `make plot-bench` and `make plot-02` say where they cannot draw.
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -46,6 +47,25 @@ within() { # the largest error is below the bound of the same run
 for table in error_by_length error_by_logit; do
     check "$table.csv: no error beyond its bound" within plots/data/$table.csv
     check "$table.csv, made again: no error beyond its bound" within "$work/data/$table.csv"
+done
+
+# --- runs: the figures of traces --------------------------------------------------------------------
+
+# Words to the letter, numbers within the last bits, which hang on the C library's expf.
+same_run() { # RUN
+    awk -F '[][,]' '
+        function far(x, y) { return x != y && (x !~ /^-?[0-9.]+(e-?[0-9]+)?$/ || (x - y) ^ 2 > 1e-12) }
+        NR == FNR { line[NR] = $0; lines = NR; next }
+        { n = split(line[FNR], was, /[][,]/)
+          bad = n != NF
+          for (i = 1; i <= NF && !bad; i++) bad = far($i, was[i])
+          if (bad) { print "line " FNR " is another one (make plot-data)"; exit 1 }
+          seen = FNR }
+        END { if (!bad && seen != lines) { print seen " lines, not " lines; exit 1 } }' \
+        "plots/data/$1.jsonl" "$work/data/$1.jsonl" && [ -s "$work/data/$1.jsonl" ]
+}
+for run in weights causal heads masks blocks online; do
+    check "$run.jsonl: its lines are what the programs record" same_run $run
 done
 
 # --- formulas: the lines in moved.gp and kernels.gp ---------------------------------------------
@@ -117,6 +137,185 @@ else
         done
     }
     check 'plots/figures holds nothing else' nothing_else
+fi
+
+# --- a trace ---------------------------------------------------------------------------------------
+
+trace=$work/trace
+record() { rm -rf "$trace"; "$@" --print none --trace "$trace"; }
+words() { grep '<text' "$1" | sed 's/<[^>]*>//g; s/^[ \t]*//' | sed 's/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g'; }
+drawn_heat() { # FLAGS of trace.sh heat: a whole SVG and PNG
+    for format in svg png; do
+        sh plots/trace.sh heat "$work/heat.$format" "$1" "$trace" > "$work/stdout" 2>&1 &&
+            [ -s "$work/heat.$format" ] || { cat "$work/stdout"; return 1; }
+    done
+    grep -q '^</svg>' "$work/heat.svg" || { echo 'the SVG has no end'; return 1; }
+    words "$work/heat.svg" > "$work/words"
+}
+numbers() { # the cells that were drawn, as they follow each other
+    sed -n '/^\(·\|[01]\.[0-9][0-9]\|nan\)$/p' "$work/words" | tr '\n' ' '
+}
+has_words() { # each argument is a line of the picture
+    for word in "$@"; do
+        grep -qxF -- "$word" "$work/words" || { echo "no text $word"; return 1; }
+    done
+}
+
+masked_cells() { # a hidden pair has a dot, what weighs little is 0.00
+    record build/cpu/02_masking --example fruit && drawn_heat 'a command' || return 1
+    is cells "1.00 · · · · 0.02 0.98 · · · 0.01 0.01 0.98 · · 0.49 0.01 0.01 0.49 · 0.00 0.00 0.00 0.00 1.00" \
+        "$(numbers | cut -d ' ' -f -25)" && has_words apple orange 'a command' &&
+        grep -q 'hidden by the mask' "$work/words"
+}
+stacked() { # the rows of all passes, and no cell for a key that came later
+    record build/cpu/05_kv_cache --example fruit --heads 1 --kv-heads 1 --prefill 3 &&
+        drawn_heat 'a command' || return 1
+    is cells "1.00 · · 0.02 0.98 · 0.01 0.01 0.98 0.49 0.01 0.01 0.49 0.00 0.00 0.00 0.00 1.00" \
+        "$(numbers | cut -d ' ' -f -18)" && grep -q 'came into the cache after' "$work/words"
+}
+all_heads() {
+    record build/cpu/03_multi_head --example random --n 4 --heads 8 && drawn_heat x || return 1
+    is heads 8 "$(grep -c '^head [0-7]$' "$work/words")"
+}
+second_sequence() { # only the first one is drawn, and the picture says so
+    record build/cpu/03_multi_head --example random --n 3 --heads 1 --batch 2 && drawn_heat x || return 1
+    is dots 3 "$(grep -c '^·$' "$work/words")" && is ones 2 "$(grep -c '^1.00$' "$work/words")" &&
+        grep -q ', sequence 0$' "$work/words"
+}
+hostile() { # labels and commands are drawn as they are
+    record build/cpu/02_masking --example random --n 6 \
+        --tokens "a\"b c\\nd it's,f %d_^{x} @~&<i> \`touch\`" || return 1
+    said="it's \`touch $work/ran\` \"\$(id)\" \\n %d {/=9 b} @W"
+    drawn_heat "$said" && has_words "$said" 'a"b' 'c\nd' "it's,f" '%d_^{x}' '@~&<i>' '`touch`' || return 1
+    [ ! -e "$work/ran" ] || { echo 'a command in TEXT was run'; return 1; }
+}
+long() { # a command that is too long, lines in it, bytes that are no UTF-8
+    drawn_heat "$(printf 'first\nsecond \377 %0400d' 1)" &&
+        grep -q '^first second ? 000*…$' "$work/words"
+}
+not_a_number() {
+    record build/cpu/02_masking --example random --n 2 || return 1
+    sed 's/\("name":"weights".*"data":\).*/\1[1,0,"nan","nan"]}/' "$trace/trace.jsonl" > "$work/line"
+    mv "$work/line" "$trace/trace.jsonl"
+    drawn_heat x && is cells '1.00 · nan nan' "$(numbers | cut -d ' ' -f -4)"
+}
+in_pool() { # the picture's blocks are those of trace.txt, in the order of memory
+    record build/cpu/06_paged_blocks --example random --n 7 --batch 2 --heads 1 --kv-heads 1 &&
+        sh plots/trace.sh blocks "$work/blocks.svg" x "$trace" || return 1
+    words "$work/blocks.svg" > "$work/words"
+    sed -n '/p3.b0.h0.block_table/,$p' "$trace/trace.txt" > "$work/last"
+    is 'blocks and what lies in them' \
+        "$(sed -n 's/^block \([0-9]*\) *free/\1 free/p; s/^block \([0-9]*\) *sequence \([0-9]*\):.*/\1 s\2/p' "$work/last" | tr '\n' ' ')" \
+        "$(sed -n '/^pool$/,/^the table/p' "$work/words" | sed -n 's/^\(s[0-9]*\) e[0-9]*$/\1/; /^[0-9]*$/p; /^s[0-9]*$/p; /^free$/p' | paste -d ' ' - - | tr '\n' ' ')" &&
+        is 'tokens in the first block of sequence 1' 'k0 k1' \
+            "$(sed -n '/^s1$/,$p' "$work/words" | sed -n 3p)"
+}
+in_tiles() { # the last bars are the weights that chapter 03 computes, two keys together
+    flags='--example random --n 12 --dim 8 --heads 1 --seed 5 --scale 1'
+    record build/cpu/03_multi_head $flags || return 1
+    awk '/"weights"/ { sub(/.*"data":\[/, ""); split($0, w, /[],]/)
+        for (j = 1; j <= 12; j += 2) printf "%.2f ", w[132 + j] + w[133 + j] }' \
+        "$trace/trace.jsonl" > "$work/dense"
+    sh plots/draw.sh --into "$work/figures" online > /dev/null &&
+        awk -F , '$1 == 6 { printf "%.2f ", $6 - $5 }' build/plots/online_parts.csv > "$work/tiled" || return 1
+    is 'shares of the tiles' "$(cat "$work/dense")" "$(cat "$work/tiled")" &&
+        is 'a maximum falls in' '' "$(awk -F , 'NR > 2 && $2 < last; { last = $2 }' build/plots/online.csv)"
+}
+rules() { # a panel a rule: as many seen pairs as mask_allows says
+    is 'seen pairs' '64 36 21 39 40 30' "$(awk -F , 'NR > 1 { n = int($1 / 9.5) + 3 * ($2 > 9); if (!$3) seen[n]++ }
+        END { for (n = 0; n < 6; n++) printf "%s%d", n ? " " : "", seen[n] }' build/plots/masks.csv)"
+}
+own_masks() {
+    record build/cpu/02_masking --example random --n 4 --mask window=0 &&
+        sh plots/trace.sh masks "$work/masks.svg" text "$trace" "one_{a}" "$trace" two || return 1
+    words "$work/masks.svg" > "$work/words"
+    has_words 'one_{a}' two text
+}
+
+# cannot CODE WORDS ARGUMENTS...: trace.sh ends with that code and one line with these words, and
+# leaves what was there before
+cannot() {
+    code=$1 words=$2
+    shift 2
+    ls "$work" build/plots > "$work.before" 2> /dev/null
+    sh plots/trace.sh "$@" > "$work/stdout" 2> "$work/stderr"
+    status=$?
+    ls "$work" build/plots > "$work.after"
+    is 'exit status' "$code" $status && is 'lines on stderr' 1 "$(grep -c '' "$work/stderr")" &&
+        is 'files left behind' '' "$(grep -vxFf "$work.before" "$work.after")" || return 1
+    grep -qF -- "$words" "$work/stderr" || { echo "no \"$words\" in: $(cat "$work/stderr")"; return 1; }
+}
+no_gnuplot_heat() { GNUPLOT=no-gnuplot-of-this-name cannot 4 'make setup' heat "$work/none.png" x "$trace"; }
+# Without gnuplot a run's weights are still to be seen: as chapters print them with --heat.
+in_text() {
+    GNUPLOT=no-gnuplot-of-this-name sh plots/trace.sh run build/cpu/02_masking --example fruit \
+        > "$work/stdout" 2> "$work/stderr" || return 1
+    build/cpu/02_masking --example fruit --print none --heat | cmp - "$work/stdout" &&
+        is 'lines on stderr' 1 "$(grep -c 'gnuplot is not here: make setup' "$work/stderr")"
+}
+: > "$work/stdout"; : > "$work/stderr"; : > "$work/line" # what `cannot` finds before it begins
+record build/cpu/02_masking --example fruit
+check 'without gnuplot trace.sh says how to get it' no_gnuplot_heat
+check 'without gnuplot a run shows its weights as text' in_text
+
+if command -v gnuplot > /dev/null 2>&1; then
+    check 'a heat map has the weights of the run, and dots where the mask hides' masked_cells
+    check 'passes of a cached run are put under each other' stacked
+    check 'all heads are drawn' all_heads
+    check 'of a batch the first sequence is drawn' second_sequence
+    check 'labels and commands that gnuplot or a shell would take for more are drawn as they are' hostile
+    check 'a long text is cut' long
+    check 'a weight that is not a number says so' not_a_number
+    check 'the block table is the one of the run' in_pool
+    check "the online softmax ends with chapter 03's weights" in_tiles
+    check 'masks.svg shows what the rules say' rules
+    check 'masks of your own' own_masks
+
+    run_02() { # as a reader types it
+        rm -f build/plots/02_masking.*
+        ${MAKE:-make} -s plot-02 ARGS='--mask window=1 --tokens "a b c"' > "$work/stdout" 2>&1 ||
+            { cat "$work/stdout"; return 1; }
+        is 'what it says' 'plots: build/plots/02_masking.heat.svg, build/plots/02_masking.heat.png' \
+            "$(grep '^plots' "$work/stdout")" && [ -s build/plots/02_masking.heat.png ] || return 1
+        words build/plots/02_masking.heat.svg > "$work/words"
+        has_words "build/cpu/02_masking --mask window=1 --tokens 'a b c'"
+    }
+    check 'make plot-02 draws a run with flags of its own' run_02
+    every_chapter() { # PROGRAM FIGURES...
+        program=$1 want=
+        shift
+        for figure in "$@"; do
+            want="$want$(basename $program).$figure.svg $(basename $program).$figure.png "
+        done
+        rm -f build/plots/$(basename $program).*
+        sh plots/trace.sh run build/cpu/$program > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
+        for file in $want; do [ -s build/plots/$file ] || { echo "no $file"; return 1; }; done
+        is 'files named' "$#" "$(grep -c '^plots: build' "$work/stdout")"
+    }
+    for run in '01_naive_attention heat' '03_multi_head heat' '04_gqa heat' '05_kv_cache heat' \
+        '06_paged_blocks heat blocks' '07_flash_tiling blocks online'; do
+        check "a run of ${run%% *} is drawn: ${run#* }" every_chapter $run
+    done
+
+    check 'a chapter that refuses its flags' cannot 2 '02_masking: --mask foo' run build/cpu/02_masking --mask foo
+    check 'a run that only times' cannot 2 '--bench: such a run' run build/cpu/02_masking --bench
+    check 'kernels that record no weights' cannot 3 'holds no weights' run build/fast/02_masking
+    check '--trace in a run' cannot 2 'thrown away' run build/cpu/02_masking --trace "$work/t"
+    check 'a trace without weights' eval 'record build/cpu/07_flash_tiling && cannot 3 "no weights in it" heat "$work/none.svg" x "$trace"'
+    check 'a trace without a block table' eval 'record build/cpu/02_masking && cannot 3 "no block_table in it" blocks "$work/none.svg" x "$trace"'
+    check 'a trace without tiles' cannot 3 'no state of an online softmax' online "$work/none.svg" x "$trace"
+    check 'more tokens than can be seen' eval 'record build/cpu/02_masking --example random --n 513 && cannot 3 "at most 512 x 512" heat "$work/none.svg" x "$trace"'
+    broken() {
+        record build/cpu/02_masking && sed 's/\("name":"weights".*\),[^,]*$/\1]}/' "$trace/trace.jsonl" > "$work/line" &&
+            cp "$work/line" "$trace/trace.jsonl" &&
+            cannot 3 'expected 9 numbers, got 8' heat "$work/none.svg" x "$trace"
+    }
+    check 'a trace that lacks a number' broken
+    check 'a folder that is no trace' cannot 3 'expected a folder that --trace wrote' heat "$work/none.svg" x "$work"
+    check 'a name of another format' cannot 2 'ends in .svg or .png' heat "$work/none.gif" x "$trace"
+    check 'a folder that is not there' cannot 6 'cannot be written' heat "$work/nowhere/a.svg" x "$trace"
+    check 'an unknown figure of a trace' cannot 2 'no such figure' haet "$work/none.svg" x "$trace"
+    check 'too few arguments' cannot 2 'expected OUT TEXT DIR' heat "$work/none.svg"
 fi
 
 # --- your own data ---------------------------------------------------------------------------------
