@@ -121,9 +121,12 @@ plots() {
     closing=plots one plots.sh sh tests/plots.sh
 }
 
+# The book's pages and links; the book itself where Sphinx is.
+book() { closing=book; one book.sh sh tests/book.sh; }
+
 # The notebooks say today what they said when they were committed.
 notebooks() {
-    build all tools
+    build all tools fast
     closing=notebooks one notebooks.sh sh tests/notebooks.sh
 }
 
@@ -220,7 +223,7 @@ if [ $# = 0 ]; then
         build/tests/onnx build/tests/bench > /dev/null
     mkdir "$work/beside"
     (work=$work/beside && run_parts kernels mutants mutants_fast mutants_kernels) &
-    set -- units ladder model property cli real onnx text arrays fast bench plots notebooks builds
+    set -- units ladder model property cli real onnx text arrays fast bench plots notebooks book builds
 fi
 run_parts "$@"
 wait
