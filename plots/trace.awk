@@ -111,7 +111,7 @@ function fit(text, pixels,   out, at, c, w) {
 # Above a picture what it shows; below it what was run, and how to read it. In pixels.
 function header(text) {
     printf "set label %s at screen 0.02,screen 1 - 25. / H left noenhanced font ',17' " \
-        "textcolor rgb '#33383d'\n", quoted(fit(text, (width - 34) / 1.42)) > file
+        "textcolor rgb '#33383d'\n", quoted(fit(text, (width - 20) / 1.35)) > file
 }
 function footer(lines,   n, i, list) {
     n = split(fit(said[1], width - 34) "\n" lines, list, "\n")
