@@ -33,7 +33,8 @@ END {
             blocks = table[s, e] >= blocks ? table[s, e] + 1 : blocks
         }
     if (blocks > 512 || sequences > 64)
-        stop(3, blocks " blocks of " sequences " sequences: expected at most 512 of 64, more cannot be seen")
+        stop(3, blocks " blocks of " sequences " sequences: " \
+            "expected at most 512 of 64, more cannot be seen")
     across = blocks < 8 ? 8 : blocks <= 12 ? blocks : blocks <= 24 ? int((blocks + 1) / 2) : 16
     lines = int((entries + across - 1) / across) # of the table, for one sequence
     down = int((blocks + across - 1) / across)
@@ -63,7 +64,8 @@ END {
             box(e % across, table_y + s * lines + int(e / across), s, table[s, e],
                 wide(inside[table[s, e]]) * 6 < unit_x - 2 ? inside[table[s, e]] : "")
     }
-    header("Block table: " (sequences == 1 ? "a sequence" : sequences " sequences") " in one pool of " blocks " blocks")
+    header("Block table: " (sequences == 1 ? "a sequence" : sequences " sequences") \
+        " in one pool of " blocks " blocks")
     footer("s: sequence, e: entry of its table; -: a slot that no token has filled yet; pale: free")
     exit 0
 }

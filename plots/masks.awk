@@ -43,7 +43,8 @@ END {
         if (p > 1)
             continue
         word("k0", x0, y0 - 0.5 + rows[p] + 11 / unit, "center", 11, "#6b737b")
-        word("k" columns[p] - 1, x0 + columns[p] - 1, y0 - 0.5 + rows[p] + 11 / unit, "center", 11, "#6b737b")
+        word("k" columns[p] - 1, x0 + columns[p] - 1, y0 - 0.5 + rows[p] + 11 / unit, "center", 11,
+             "#6b737b")
         word("q0", x0 - 0.5 - 6 / unit, y0, "right", 11, "#6b737b")
         word("q" rows[p] - 1, x0 - 0.5 - 6 / unit, y0 + rows[p] - 1, "right", 11, "#6b737b")
     }

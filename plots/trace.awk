@@ -68,7 +68,9 @@ function labels_of(key,   text, n, c, inside) { # into list, from 1; how many
 
 # The first character of text, which may take up to four bytes; "" where it is none of UTF-8.
 function character(text) {
-    if (match(text, /^([\001-\177]|[\302-\337][\200-\277]|[\340-\357][\200-\277][\200-\277]|[\360-\364][\200-\277][\200-\277][\200-\277])/))
+    if (match(text, /^([\001-\177]|[\302-\337][\200-\277])/) ||
+        match(text, /^[\340-\357][\200-\277][\200-\277]/) ||
+        match(text, /^[\360-\364][\200-\277][\200-\277][\200-\277]/))
         return substr(text, 1, RLENGTH)
     return ""
 }
@@ -100,7 +102,8 @@ function fit(text, pixels,   out, at, c, w) {
     text = cut(text, 1000)
     for (at = 1; at <= length(text); at += length(c)) {
         c = character(substr(text, at))
-        w = c ~ /^[-ijltfr.,:;|!'"`()\[\]{}\/\\ ]/ ? 4.8 : c ~ /^[mwA-Z@%]/ ? 10 : length(c) > 2 ? 14 : 7.8
+        w = c ~ /^[-ijltfr.,:;|!'"`()\[\]{}\/\\ ]/ ? 4.8 : c ~ /^[mwA-Z@%]/ ? 10 : 7.8
+        w = length(c) > 2 ? 14 : w
         pixels -= w
         if (pixels < 0)
             return substr(out, 1, length(out) - length(last_of(out))) "…"
