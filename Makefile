@@ -270,6 +270,15 @@ notebooks: all tools fast               ## execute the notebooks of traces/, all
 	@python=$$(sh tests/python.sh $(NOTEBOOK_NEEDS)) || python=python3; $$python traces/notebooks.py $(N)
 .PHONY: notebooks
 
+# --- the book ---------------------------------------------------------------------------------------
+
+book:                                   ## all pages as one searchable book: build/book/html/index.html
+	@sh docs/book/build.sh
+book-check: book                        ## opens every page of it in a browser
+	@PYTHON=$${PYTHON:-$$(sh tests/python.sh selenium || echo python3)}; "$$PYTHON" docs/book/check.py
+setup-book: ; @sh tests/setup.sh docs/book/packages.txt## install what the book is made with
+.PHONY: book book-check setup-book
+
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
 
 # build/simt/NN_name is the chapter's own main.c with kernels/cuda in the place of attention.c,

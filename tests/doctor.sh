@@ -2,7 +2,7 @@
 
 set -u
 printf '%-16s %-8s %s\n' what state 'without it'
-while IFS='|' read -r name debian homebrew without; do
+cat tests/packages.txt docs/book/packages.txt | while IFS='|' read -r name debian homebrew without; do
     case $name in '#'* | '') continue ;; esac
     name=$(echo $name) debian=$(echo $debian) homebrew=$(echo $homebrew) without=$(echo $without)
     if sh tests/have.sh "$name"; then
@@ -11,7 +11,7 @@ while IFS='|' read -r name debian homebrew without; do
         printf '%-16s %-8s %s; get it: apt-get install %s' "$name" missing "$without" "$debian"
         [ "$homebrew" = - ] && echo || echo " or brew install $homebrew"
     fi
-done < tests/packages.txt
+done
 if [ -d ../shared/real ]; then
     printf '%-16s %-8s\n' 'trained models' here
 else

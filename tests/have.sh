@@ -1,4 +1,4 @@
-# Is one thing of tests/packages.txt here? sh tests/have.sh NAME: exit 0 or 1.
+# Is one thing of tests/packages.txt or docs/book/packages.txt here? sh tests/have.sh NAME: exit 0 or 1.
 
 compiles() { printf '%s\n' "$1" | ${CC:-cc} -E -x c - > /dev/null 2>&1; }
 
@@ -27,6 +27,9 @@ liblapacke.so.3)
         ls /usr/lib/*/liblapacke.so.3 /opt/homebrew/opt/lapack/lib/liblapacke.dylib > /dev/null 2>&1 ;;
 numpy) sh "$(dirname "$0")/python.sh" > /dev/null ;;
 nbconvert) sh "$(dirname "$0")/python.sh" nbformat nbconvert ipykernel numpy > /dev/null ;;
+sphinx) sh "$(dirname "$0")/python.sh" sphinx myst_parser furo nbsphinx > /dev/null ;;
+selenium) sh "$(dirname "$0")/python.sh" selenium > /dev/null ;;
+katex) [ -f "${KATEX:-/usr/share/javascript/katex}/katex.min.js" ] ;;
 libasan) links gcc -fsanitize=address,undefined 'int main(void) { return 0; }' ;;
 libfuzzer) links clang -fsanitize=fuzzer,address \
     '#include <stddef.h>

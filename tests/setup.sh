@@ -1,5 +1,6 @@
-# make setup: installs what tests/packages.txt lists and this machine lacks. Where it cannot, it
-# prints what to install; `make run` needs none of it but a compiler and make.
+# make setup: installs what tests/packages.txt lists and this machine lacks (setup-book: what
+# docs/book/packages.txt does). Where it cannot, it prints what to install; `make run` needs none of
+# it but a compiler and make.
 
 set -u
 missing= brew=
@@ -9,7 +10,7 @@ while IFS='|' read -r name debian homebrew without; do
     sh tests/have.sh "$name" && continue
     missing="$missing $debian"
     [ "$homebrew" = - ] || brew="$brew $homebrew"
-done < tests/packages.txt
+done < "${1:-tests/packages.txt}"
 
 if [ -z "$missing" ]; then
     echo "setup: everything is here"

@@ -1,0 +1,69 @@
+# The book: every link of every page leads to a file, every answer is on the page of answers, and
+# where Sphinx is here it builds without a warning and asks no server. A browser looks at it in
+# `make book-check`. One `ok`, `not ok` or `skip` line each.
+
+set -u
+cd "$(dirname "$0")/.." || exit 2
+mkdir -p build
+work=$(mktemp -d build/book_test.XXXXXX) || exit 2
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM HUP
+. tests/checks.sh
+
+finish() {
+    echo "book: $passed passed, $failed failed, $skipped skipped"
+    [ $failed = 0 ]
+    exit
+}
+command -v python3 > /dev/null 2>&1 || { skip 'the pages of the book' 'python3 is not here'; finish; }
+
+staged() { python3 docs/book/stage.py "$work/source" > "$work/said" 2>&1 || { cat "$work/said"; return 1; }; }
+check 'every link leads to a page, a file or a folder' staged
+answered() { # as many as the chapters ask
+    is 'answers' "$(cat chapters/*/README.md | grep -c '<summary>')" \
+        "$(grep -c '^\*\*.*\*\*$' "$work/source/docs/book/answers.md")"
+}
+check 'the page of answers has all of them' answered
+listed() { # the pages of docs and of the chapters are in a table of contents
+    for page in chapters/*/README.md docs/*.md docs/book/*.md kernels/README.md kernels/*/README.md; do
+        [ $page = docs/book/index.md ] || grep -qx "${page%.md}" docs/book/index.md ||
+            { echo "$page is in no part of docs/book/index.md"; return 1; }
+    done
+}
+check 'every page is in a part of the book' listed
+own_lines() { # a page of code includes the file, and nothing is lost on the way
+    cmp chapters/01_naive_attention/attention.c "$work/source/code/chapters/01_naive_attention/attention.c" &&
+        grep -q '{literalinclude} attention.c' "$work/source/code/chapters/01_naive_attention/attention.c.md"
+}
+check "code on a page is the file's own" own_lines
+
+# A small project with one page, whose link is wrong, then right, then within code.
+mkdir -p "$work/small/docs/book/_static" "$work/small/chapters/01_a"
+cp docs/book/stage.py "$work/small/docs/book/"
+echo '# Index' > "$work/small/docs/book/index.md"
+printf '# A\n\n<details><summary>Why?</summary>\n\nSo.\n</details>\n' > "$work/small/chapters/01_a/README.md"
+small() { # text of the page, exit code, words
+    printf '# Front\n\n%s\n' "$1" > "$work/small/README.md"
+    python3 "$work/small/docs/book/stage.py" "$work/small/out" > "$work/said" 2>&1
+    is 'exit status' "$2" $? || return 1
+    [ -z "$3" ] || grep -qF -- "$3" "$work/said" || { echo "no \"$3\" in: $(cat "$work/said")"; return 1; }
+}
+check 'a link into nothing is refused' small '[x](no/where.c)' 1 'README.md: links to no/where.c, which is not there'
+: > "$work/small/docs/book/x.bin"
+check 'a link to what no page can show' small '[x](docs/book/x.bin)' 1 'x.bin: no page can show it'
+check 'a link to a page' small '[x](chapters/01_a/README.md#questions)' 0 ''
+check 'brackets within code are no link' small 'of `a[i](j)`' 0 ''
+
+if sh tests/have.sh sphinx && sh tests/have.sh pandoc && sh tests/have.sh katex; then
+    built() { sh docs/book/build.sh > "$work/said" 2>&1 || { cat "$work/said"; return 1; }; }
+    check 'Sphinx builds it without a warning' built
+    alone() { # nothing that a page loads lies elsewhere
+        ! grep -rnoE --include='*.html' --include='*.css' '(src="|<link[^>]*href="|url\()["]?(https?:)?//[^")]*' \
+            build/book/html | head -n 3 | grep .
+    }
+    check 'it opens from disk and asks no server' alone
+    check 'the index of its search is there' test -s build/book/html/searchindex.js
+else
+    skip 'the book itself' 'Sphinx with its parts is not here (make setup-book)'
+fi
+finish
