@@ -95,7 +95,7 @@ function quoted(text) {
 }
 function word(text, x, y, how, size, colour) {
     printf "set label %s at %g,%g %s front noenhanced font ',%d' textcolor rgb '%s'\n",
-        quoted(cut(text, 100)), x, y, how, size, colour == "" ? "#33383d" : colour > file
+        quoted(cut(text, 100)), x, y, how, size, (colour == "" ? "#33383d" : colour) > file
 }
 # As much of text as goes into that many pixels, in the small font of the lines below a picture.
 function fit(text, pixels,   out, at, c, w) {
