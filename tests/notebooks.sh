@@ -23,17 +23,18 @@ work=$(mktemp -d build/test/notebooks.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# --- what is committed -----------------------------------------------------------------------------
+# --- what is committed ---------------------------------------------------------------
 
 "$python" traces/notebooks.py --check > "$work/out" 2>&1
 status=$?
 sed -E 's/^(ok|not ok) - /&notebooks: /' "$work/out"
 passed=$(grep -c '^ok - ' "$work/out") failed=$(grep -c '^not ok - ' "$work/out")
 sources=$(ls traces/source/[0-9]*.md | wc -l)
-[ $((passed + failed)) = $((sources)) ] || fail "$((passed + failed)) of $((sources)) notebooks were looked at"
+[ $((passed + failed)) = $((sources)) ] ||
+    fail "$((passed + failed)) of $((sources)) notebooks were looked at"
 [ "$status" = 0 ] || [ "$failed" != 0 ] || fail "exit status $status, and no failure named"
 
-# --- that it can fail ------------------------------------------------------------------------------
+# --- that it can fail ---------------------------------------------------------------
 
 # A project of one small notebook, in a folder of its own.
 copy=$work/copy

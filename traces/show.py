@@ -8,7 +8,7 @@ The arithmetic is always the C programs'. In a notebook:
     t["q"], t["h1.q"], t["p1.b0.h0.weights"]          # steps as arrays; t.heads("q") has all heads
     stats("02_masking", "flops|scratch")              # what it counts
     compare(t, u)                                     # two traces, by the project's own comparer
-    agree(t["output"], mine, q, k, v)                 # is mine within the bound? yes or no, no digits
+    agree(t["output"], mine, q, k, v)                 # is mine within the bound? no digits
     shell("build/cpu/02_masking --help")              # any command, and what it prints
     figure("scratch")                                 # a figure of docs/PLOTS.md
 
@@ -34,7 +34,7 @@ class Refused(RuntimeError):
 
 
 def finished(*command):
-    """Runs a command in the project's root: its exit status, what it printed, what it complained."""
+    """Runs a command in the project's root: exit status, what it printed, what it complained."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout, done.stderr
@@ -94,7 +94,7 @@ class Trace:
         print("\n\n".join(shown))
 
     def draw(self, kind):
-        """heat, blocks or online: a picture of plots/trace.sh, whose first lines say which is what."""
+        """heat, blocks or online: a picture; plots/trace.sh says in its first lines of what."""
         return draw(kind, f"{self.folder}.{kind}.png", self.command, self.folder)
 
     def heat(self):
