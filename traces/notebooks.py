@@ -88,6 +88,8 @@ def execute(notebook):
             for output in cell.outputs:
                 if "execution_count" in output:
                     output.execution_count = count
+                if "image/png" in output.get("data", {}): # some versions end it with a new line
+                    output.data["image/png"] = output.data["image/png"].strip()
 
 
 def joined(outputs):
