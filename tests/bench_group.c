@@ -106,8 +106,8 @@ static double group_bytes(void)
 }
 
 // What reads from memory is timed with empty caches. What multiplies is timed as it runs again and
-// again: one run is not enough for that, for the last cache keeps what was read once less eagerly
-// than what it has seen come back. Where a run is long the few first reads do not show.
+// again, for which one run is not enough (docs/BENCH.md; why is a guess: the last cache may keep
+// what was read once less eagerly). Where a run is long its first reads do not show.
 static double seconds_of_warming(const Entry *e)
 {
     if (group.bound != BY_PEAK || e->guess > SLOW || flags.tiny)

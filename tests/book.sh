@@ -58,7 +58,7 @@ if sh tests/have.sh sphinx && sh tests/have.sh pandoc && sh tests/have.sh katex;
     built() { sh docs/book/build.sh > "$work/said" 2>&1 || { cat "$work/said"; return 1; }; }
     check 'Sphinx builds it without a warning' built
     alone() { # nothing that a page loads lies elsewhere
-        ! grep -rnoE --include='*.html' --include='*.css' '(src="|<link[^>]*href="|url\()["]?(https?:)?//[^")]*' \
+        ! grep -rnoE --include='*.html' --include='*.css' '(src="|<link[^>]*href="|url\()["]?(https?:)?/[^")]*' \
             build/book/html | head -n 3 | grep .
     }
     check 'it opens from disk and asks no server' alone

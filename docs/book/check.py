@@ -71,7 +71,7 @@ while (texts.nextNode()) {
         continue;
     const a = light(numbers(style.color).slice(0, 3)), b = light(behind(element));
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5)
+    if (!(ratio >= 4.5)) // NaN is not
         wrong[`${style.color} on ${behind(element)}: ${ratio.toFixed(1)} to 1`] ??=
             `${element.className || element.tagName} "${texts.currentNode.data.trim().slice(0, 30)}"`;
 }
@@ -98,7 +98,7 @@ def links_into_nothing(browser):
     """Links to files of the book that are not there."""
     wrong = []
     for href in browser.execute_script(
-            "return [...document.querySelectorAll('a[href^=\"\"]')].map((a) => a.href)"):
+            "return [...document.querySelectorAll('a[href]')].map((a) => a.href)"):
         if href.startswith("file:"):
             path = pathlib.Path(urllib.parse.unquote(urllib.parse.urlparse(href).path))
             if not path.is_file():

@@ -49,17 +49,6 @@ typedef struct {
     float *copy;            // [SOME, D or Dv]: rows that do not fill vectors
 } Walk;
 
-// n, up to the next multiple.
-static long rounded(long n, long multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
-
 // --- rows of K and V -----------------------------------------------------------------------------
 
 // Some rows to compute with: whole vectors.
@@ -316,14 +305,6 @@ static Walk plan(const Pass *p)
     w.scale_of_m = p->mask->bias.data ? 1.0f : size;
     w.unit = fminf(w.scale_of_m * LOG2E, FLT_MAX); // infinity times 0 is NaN
     return w;
-}
-
-// n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
-static float *take(float *room, long *at, long n)
-{
-    float *taken = room ? room + *at : NULL;
-    *at += rounded(n, 16);
-    return taken;
 }
 
 // Shares out `room`, and says how many floats that takes.

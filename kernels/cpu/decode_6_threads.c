@@ -71,17 +71,6 @@ typedef struct {
     atomic_long next_row; // the row that is merged next
 } Job;
 
-// n, up to the next multiple.
-static long rounded(long n, long multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
-
 // --- the way through memory ----------------------------------------------------------------------
 
 // What is read at a time: a few rows of one KV head that lie at one distance from each other.
@@ -537,14 +526,6 @@ static Walk plan(const Pass *p)
     w.scale_of_m = p->mask->bias.data ? 1.0f : size;
     w.unit = fminf(w.scale_of_m * LOG2E, FLT_MAX); // infinity times 0 is NaN
     return w;
-}
-
-// n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
-static float *take(float *room, long *at, long n)
-{
-    float *taken = room ? room + *at : NULL;
-    *at += rounded(n, 16);
-    return taken;
 }
 
 // Shares out `room`, and says how many floats that takes.

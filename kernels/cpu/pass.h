@@ -56,6 +56,18 @@ static inline long rows_together(const Rows *r, long j)
 Rows pass_tensor(Tensor t);
 Rows pass_pages(Tensor memory, const BlockTable *tables);
 
+// n, up to the next multiple.
+static inline long rounded(long n, long multiple)
+{
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+// x, or the end of the range that it lies beyond.
+static inline long within(long x, long least, long most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
 // --- which keys a query sees ---------------------------------------------------------------------
 
 // Every rule of a Mask but its array leaves each query one run of keys, from <= j < to; later

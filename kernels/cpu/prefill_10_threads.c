@@ -70,17 +70,6 @@ typedef struct {
     float *packed;
 } Head;
 
-// n, up to the next multiple.
-static long rounded(long n, long multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
-
 // --- keys in panels -----------------------------------------------------------------------------
 
 // Keys j to j + LANES, of a row each, into lanes: to[d, lane] = K[j + lane, d], or 0.
@@ -560,14 +549,6 @@ static Job plan(const Pass *p, int threads)
     job.slot_floats = job.blocks_each * BLOCK * p->D;
     cut_rows(&job, threads);
     return job;
-}
-
-// n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
-static float *take(float *room, long *at, long n)
-{
-    float *taken = room ? room + *at : NULL;
-    *at += rounded(n, 16);
-    return taken;
 }
 
 // Shares out `room`, and says how many floats that takes.

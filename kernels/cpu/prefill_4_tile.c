@@ -52,17 +52,6 @@ typedef struct {
     long first, blocks; // block `first` is the first of so many
 } Head;
 
-// n, up to the next multiple.
-static long rounded(long n, long multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
-
 // --- one row, one block --------------------------------------------------------------------------
 
 // S[j] = sum over d of Q[d] K[j,d], the inner loop along the keys
@@ -336,14 +325,6 @@ static Job plan(const Pass *p)
     job.copies_v = p->v.kept != KEPT_F32 || p->v.tables || p->Dv % LANES != 0;
     cut_rows(&job);
     return job;
-}
-
-// n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
-static float *take(float *room, long *at, long n)
-{
-    float *taken = room ? room + *at : NULL;
-    *at += rounded(n, 16);
-    return taken;
 }
 
 // Shares out `room`, and says how many floats that takes.

@@ -62,17 +62,6 @@ typedef struct {
     float *packed;
 } Head;
 
-// n, up to the next multiple.
-static long rounded(long n, long multiple)
-{
-    return (n + multiple - 1) / multiple * multiple;
-}
-
-static long within(long x, long least, long most)
-{
-    return x < least ? least : x > most ? most : x;
-}
-
 // --- keys in panels -----------------------------------------------------------------------------
 
 // Keys j to j + LANES, of a row each, into lanes: to[d, lane] = K[j + lane, d], or 0.
@@ -509,14 +498,6 @@ static Job plan(const Pass *p)
     job.copies_v = p->v.kept != KEPT_F32 || p->v.tables || p->Dv % LANES != 0;
     cut_rows(&job);
     return job;
-}
-
-// n floats from *at on, which moves behind them; at NULL only counts. Begins at a whole vector.
-static float *take(float *room, long *at, long n)
-{
-    float *taken = room ? room + *at : NULL;
-    *at += rounded(n, 16);
-    return taken;
 }
 
 // Shares out `room`, and says how many floats that takes.

@@ -12,7 +12,7 @@
 
 // A worker looks so often for the next job, some ten microseconds, before it goes to sleep. Waking
 // it takes longer than that, and what lies between two products of a model's layer is shorter: with
-// a tenth as many looks GPT-2's decode on two threads lost a tenth of its speed.
+// a tenth as many looks GPT-2's decode on two threads fell from 0.95 to 0.88 of memory's rate.
 enum { LOOKS = 20000 };
 
 static struct {

@@ -11,8 +11,19 @@
 #ifndef WORKSPACE_H
 #define WORKSPACE_H
 
+#include "pass.h" // rounded
+
 float *workspace_take(long floats);
 void   workspace_give(long floats);
+
+// Shares out such room: n floats from *at on, which moves behind them; at NULL only
+// counts. Begins at a whole vector.
+static inline float *take(float *room, long *at, long n)
+{
+    float *taken = room ? room + *at : NULL;
+    *at += rounded(n, 16);
+    return taken;
+}
 
 // The same kind of memory for a caller's own arrays: huge pages, for fewer address lookups. Freed
 // by free().
