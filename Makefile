@@ -276,7 +276,7 @@ book:                                   ## all pages as one searchable book: bui
 	@sh docs/book/build.sh
 book-check: book                        ## opens every page of it in a browser
 	@PYTHON=$${PYTHON:-$$(sh tests/python.sh selenium || echo python3)}; "$$PYTHON" docs/book/check.py
-setup-book: ; @sh tests/setup.sh docs/book/packages.txt## install what the book is made with
+setup-book: ; @sh tests/setup.sh docs/book/packages.txt ## install what the book is made with
 .PHONY: book book-check setup-book
 
 # --- the CUDA kernels without a GPU --------------------------------------------------------------
