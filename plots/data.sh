@@ -197,8 +197,9 @@ recorded() { # STEPS PROGRAM FLAGS...
     "$@" --print none --trace "$work/trace" || exit 1
     echo "# $*"
     grep -E "\"name\":\"($steps)\"" "$work/trace/trace.jsonl"
-    [ $steps != block_table ] || sed -n '/^== p3\./,$p' "$work/trace/trace.txt" |
-        grep '^block [0-9]'
+    [ $steps != block_table ] || # the last pass has the last word
+        awk '/^== .*block_table/ { pool = "" } /^block [0-9]/ { pool = pool $0 "\n" }
+            END { printf "%s", pool }' "$work/trace/trace.txt"
 }
 weights() { recorded 'masked|weights' build/cpu/01_naive_attention --example fruit; }
 causal() { recorded 'masked|weights' build/cpu/02_masking --example fruit; }
@@ -216,6 +217,19 @@ blocks() {
 online() {
     recorded 'q10.k[0-9]*.state' build/cpu/07_flash_tiling --example random --n 12 --dim 8 --heads 1 \
         --kv-heads 1 --prefill 12 --seed 5 --scale 1
+}
+journey() { # one sentence; from 03 on an idea that is on stays on
+    echo '# --example fruit; 03: --heads 2; from 04 on --kv-heads 1, too; 05, 06: --prefill 3; 07: --prefill 5'
+    sentence='--example fruit'
+    recorded 'masked|weights' build/cpu/01_naive_attention $sentence
+    recorded 'masked|weights' build/cpu/02_masking $sentence
+    recorded 'k|masked|weights' build/cpu/03_multi_head $sentence --heads 2
+    sentence="$sentence --heads 2 --kv-heads 1"
+    recorded 'k|masked|weights' build/cpu/04_gqa $sentence
+    recorded 'masked|weights' build/cpu/05_kv_cache $sentence --prefill 3
+    recorded block_table build/cpu/06_paged_blocks $sentence --prefill 3
+    recorded 'q[0-9]*.k[0-9]*.state' build/cpu/07_flash_tiling $sentence --prefill 5 |
+        grep -v '"head":1'
 }
 
 write() { # TABLE ARGUMENTS...: whole, or not at all
@@ -241,6 +255,6 @@ write waste
 write error_by_length "$shorter"
 write error_by_logit "$scales"
 kind=jsonl
-for run in weights causal heads masks blocks online; do
+for run in weights causal heads masks blocks online journey; do
     write $run
 done

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.." || exit 2
 LC_ALL=C
 export LC_ALL
 counted='scratch moved kernels kv waste error'
-traced='weights causal heads masks blocks online'
+traced='journey weights causal heads masks blocks online'
 timed='time decode cached prefill_ladder decode_ladder roofline'
 into=plots/figures data= names= lacks='degree sign'
 say() { echo "plots: $*"; }

@@ -67,8 +67,7 @@ END {
         (highest > 0 ? highest * 1.22 : 1) > file
     printf "TICKS = \"%s\"\n", ticks > file
     header("Online softmax: query " name ", head 0, tile by tile")
-    footer("A colour is a tile" (anew ? ". Where rescale is 0 again, the next part of --cut " \
-        "begins; the parts are merged in the end." : ": what it added to the sum, and what the " \
-        "rescaling leaves of it. Its weight in the end: the last bar."))
+    footer("A colour is a tile" (anew ? "; where rescale is 0 again, the next part of --cut begins" \
+        : ": what it added to the sum, less what was rescaled; last bar: its weight"))
     exit 0
 }

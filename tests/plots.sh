@@ -64,7 +64,7 @@ same_run() { # RUN
         END { if (!bad && seen != lines) { print seen " lines, not " lines; exit 1 } }' \
         "plots/data/$1.jsonl" "$work/data/$1.jsonl" && [ -s "$work/data/$1.jsonl" ]
 }
-for run in weights causal heads masks blocks online; do
+for run in weights causal heads masks blocks online journey; do
     check "$run.jsonl: its lines are what the programs record" same_run $run
 done
 
@@ -225,6 +225,49 @@ rules() { # a panel a rule: as many seen pairs as mask_allows says
     is 'seen pairs' '64 36 21 39 40 30' "$(awk -F , 'NR > 1 { n = int($1 / 9.5) + 3 * ($2 > 9); if (!$3) seen[n]++ }
         END { for (n = 0; n < 6; n++) printf "%s%d", n ? " " : "", seen[n] }' build/plots/masks.csv)"
 }
+# What journey.csv draws in a panel, row by row: FROM and TO are its edges, HALF 0 is the upper row.
+panel() { # FROM TO HALF DIGITS
+    awk -F , -v from=$1 -v to=$2 -v half=$3 -v digits=$4 'NR > 1 && $1 > from && $1 < to && $5 < 2 &&
+        ($2 > 340) == half { print $2 "," $1 "," ($5 == 1 ? "·" : sprintf("%.*f", digits, $6)) }' \
+        build/plots/journey.csv | sort -t , -k 1,1n -k 2,2n | cut -d , -f 3 | tr '\n' ' '
+}
+printed() { # HEADS PROGRAM FLAGS: a run's weights as it prints them, the heads beside each other
+    heads=$1
+    shift
+    "$@" --print weights | awk -v heads=$heads '
+        /^==/ { head = /\.h1\./ ? 1 : 0 }
+        / [0-9.]+$/ && !/ [a-z]/ { sub(/^[a-z]+ +/, ""); gsub(/ +/, " "); gsub(/ [.]/, " ·")
+            row[head, ++n[head]] = $0 }
+        END { for (i = 1; i <= n[0]; i++) for (h = 0; h < heads; h++) print row[h, i] }'
+}
+# Of the weights of 5 by 5 pairs what each tile of 2 by 2 has of a row; a tile of hidden pairs is skipped.
+in_twos() {
+    awk '{ for (k = 1; k <= 5 && k < NR + 2 - (NR - 1) % 2; k += 2) {
+            share = $k + (k < 5 ? $(k + 1) : 0) # a dot adds nothing
+            printf "%.3f ", share
+            if ($(k + 1) == "·") printf "· " } }'
+}
+in_memory() { # the words in the blocks of a pool, after the last pass
+    awk '/^== .*block_table/ { words = "" } /^block [0-9]/ { sub(/.*(: |free)/, ""); words = words " " $0 }
+        END { gsub(/-/, "", words); $0 = words; $1 = $1; print }'
+}
+one_sentence() {
+    fruit='--example fruit' shared='--heads 2 --kv-heads 1'
+    sh plots/draw.sh --into "$work/figures" journey > "$work/stdout" 2>&1 || { cat "$work/stdout"; return 1; }
+    words "$work/figures/journey.svg" > "$work/words"
+    is 01 "$(printed 1 build/cpu/01_naive_attention $fruit | tr '\n' ' ')" "$(panel 0 250 0 4)" &&
+        is 02 "$(printed 1 build/cpu/02_masking $fruit | tr '\n' ' ')" "$(panel 250 440 0 4)" &&
+        is 03 "$(printed 2 build/cpu/03_multi_head $fruit --heads 2 | tr '\n' ' ')" "$(panel 440 650 0 4)" &&
+        is 04 "$(printed 2 build/cpu/04_gqa $fruit $shared | tr '\n' ' ')" "$(panel 650 860 0 4)" &&
+        is 05 "$(printed 1 build/cpu/05_kv_cache $fruit $shared --prefill 3 | tr '\n' ' ')" "$(panel 0 250 1 4)" &&
+        is 07 "$(printed 1 build/cpu/04_gqa $fruit $shared | in_twos)" "$(panel 540 715 1 3)" &&
+        is 'tiles skipped' 3 "$(grep -c '^skipped$' "$work/words")" &&
+        is 'heads of keys' 'keys of head 0,keys of head 1,keys for both' \
+            "$(grep '^keys [of]' "$work/words" | paste -s -d ,)" &&
+        is 06 "$(build/cpu/06_paged_blocks $fruit $shared --prefill 3 | in_memory)" \
+            "$(sed -n '/^the keys in their order$/,/^the blocks in memory$/p' "$work/words" |
+                sed -n 7,11p | paste -s -d ' ')"
+}
 own_masks() {
     record build/cpu/02_masking --example random --n 4 --mask window=0 &&
         sh plots/trace.sh masks "$work/masks.svg" text "$trace" "one_{a}" "$trace" two || return 1
@@ -268,6 +311,7 @@ if command -v gnuplot > /dev/null 2>&1; then
     check 'a weight that is not a number says so' not_a_number
     check 'the block table is the one of the run' in_pool
     check "the online softmax ends with chapter 03's weights" in_tiles
+    check 'journey.svg shows what the seven chapters print' one_sentence
     check 'masks.svg shows what the rules say' rules
     check 'masks of your own' own_masks
 
