@@ -41,6 +41,7 @@ trace: all tools                        ## write traces/ and the outputs in the 
 counts: all counted                     ## count what the kernels move, into plots/data (minutes)
 	@sh tests/counts_tables.sh --write
 lines: ; @sh tests/copies.sh --count    ## changed lines a chapter in attention.c
+minutes: ; @sh tests/minutes.sh         ## how long a chapter takes to read
 doctor: ; @sh tests/doctor.sh           ## what is here, what is missing, how to get it
 setup: ; @sh tests/setup.sh             ## install what is missing from Debian's packages
 clean: ; rm -rf build                   ## remove build/
@@ -89,7 +90,7 @@ tools: $(TOOLS:%=build/tests/%)
 tests: build/tests/property build/tests/model_pages build/tests/real
 units: $(UNITS:%=build/tests/%) # these need cmocka, and build/tests/onnx cJSON: tests/run.sh asks
 
-.PHONY: all run run-real verify diff trace counts lines doctor setup clean help test
+.PHONY: all run run-real verify diff trace counts lines minutes doctor setup clean help test
 .PHONY: fast mutants-fast
 .PHONY: sweep mutants mutants-kernels fuzz tools tests units sanitized-tests simt counted counted-O0
 .PHONY: counted-clang cuda cpu simt-gcc simt-clang simt-objects simt-speed gpu-check FORCE

@@ -1,6 +1,6 @@
-# The book: every link of every page leads to a file, every answer is on the page of answers, and
-# where Sphinx is here it builds without a warning and asks no server. A browser looks at it in
-# `make book-check`. One `ok`, `not ok` or `skip` line each.
+# The front page's table; and the book: every link of every page leads to a file, every answer is on
+# the page of answers, and where Sphinx is here it builds without a warning and asks no server. A
+# browser looks at it in `make book-check`. One `ok`, `not ok` or `skip` line each.
 
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -15,6 +15,38 @@ finish() {
     [ $failed = 0 ]
     exit
 }
+
+# --- the front page's table -----------------------------------------------------------------------
+
+rows() { sed -n 's,^| \[.*(chapters/\([^/]*\)/README.md),\1 ,p' README.md; }
+minutes() { # the last column is what arithmetic says
+    is minutes "$(sh tests/minutes.sh | sed 's/^ *\([0-9]*\) minutes  \([^:]*\):.*/\2 \1/')" \
+        "$(rows | sed 's/ .* | \([0-9]*\) |$/ \1/')"
+}
+check "README's minutes are those of make minutes" minutes
+commands() { # a row's commands are its own chapter's
+    is commands "$(ls chapters | awk '{ n = substr($0, 1, 2)
+            print "run-" n (before ? " A=" before " B=" n : ""); before = n }')" \
+        "$(rows | sed 's/.*make \(run-[0-9]*\)[^A]*\(A=[0-9]* B=[0-9]*\)*.*/\1 \2/; s/ $//')"
+}
+check "README's commands are those of each row's chapter" commands
+mkdir "$work/chapter"
+counted() { # WORDS LINES MINUTES
+    awk -v n="$1" 'BEGIN { while (n-- > 0) printf "word%s", n % 7 ? " " : "\n" }' > "$work/chapter/README.md"
+    awk -v n="$2" 'BEGIN { while (n-- > 0) print "line;" }' > "$work/chapter/attention.c"
+    is minutes "$(printf '%3d minutes  chapter: %d words, %d lines' "$3" "$1" "$2")" \
+        "$(sh tests/minutes.sh "$work/chapter")"
+}
+check 'minutes that need no rounding' counted 800 20 5
+check 'a line more is five minutes more' counted 800 21 10
+unread() {
+    said=$(sh tests/minutes.sh "$work/nowhere" 2>&1)
+    is 'exit status' 3 $? && is 'what it says' "minutes: $work/nowhere/README.md: cannot be read" "$said"
+}
+check 'a folder that is no chapter' unread
+
+# --- pages and links ------------------------------------------------------------------------------
+
 command -v python3 > /dev/null 2>&1 || { skip 'the pages of the book' 'python3 is not here'; finish; }
 
 staged() { python3 docs/book/stage.py "$work/source" > "$work/said" 2>&1 || { cat "$work/said"; return 1; }; }
