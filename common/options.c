@@ -88,7 +88,7 @@ static void add_run_flags(Options *o)
     add(o, (Flag){"--explain", FLAG_TEXT, &explain_text, 0, "ROW[,HEAD]",
                   "one row's arithmetic, product by product"});
     add(o, (Flag){"--trace", FLAG_TEXT, &o->trace, 0, "DIR",
-                  "every step as text, .npy and JSON lines"});
+                  "every step as text, .npy and JSON lines, its cost, and what was run"});
     add(o, (Flag){"--output", FLAG_TEXT, &o->output, 0, "F.npy", "write the result"});
     add(o, (Flag){"--lse", FLAG_TEXT, &o->lse, 0, "F.npy", "write each row's log-sum-exp"});
     add(o, (Flag){"--present-k", FLAG_TEXT, &o->present_k, TAKES_PAST, "F.npy",
@@ -346,8 +346,9 @@ static void check_bench(const Options *o)
 
 void options_read(Options *o, int argc, char **argv, const Chapter *chapter)
 {
-    *o = (Options){.chapter = chapter, .mask = chapter->mask, .heads = chapter->heads,
-                   .kv_heads = chapter->kv_heads, .batch = 1, .seed = 1, .n = 8, .dim = 4};
+    *o = (Options){.chapter = chapter, .argc = argc, .argv = argv, .mask = chapter->mask,
+                   .heads = chapter->heads, .kv_heads = chapter->kv_heads, .batch = 1, .seed = 1,
+                   .n = 8, .dim = 4};
     print_text = explain_text = config_text = NULL;
     fail_program(chapter->name);
     add_input_flags(o);

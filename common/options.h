@@ -51,6 +51,8 @@ enum { MAX_FLAGS = 64 };
 
 typedef struct {
     const Chapter *chapter;
+    int    argc;        // the command line, as it was given
+    char **argv;
     const char *example, *tokens, *mask, *trace, *output, *lse, *experiment;
     const char *q, *k, *v, *past_k, *past_v, *present_k, *present_v;
     const char *x, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo;

@@ -1,6 +1,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "trace.h"
 
+#include "count.h"
+#include "describe.h"
+#include "json.h"
 #include "npy.h"
 
 #include <dirent.h>
@@ -63,16 +66,21 @@ Trace trace_open(const Options *o, const Input *in)
         remove_old_steps(o->trace);
         t.text = open_in(o->trace, "trace.txt");
         t.json = open_in(o->trace, "trace.jsonl");
+        t.costs = open_in(o->trace, "counts.csv");
+        t.run = open_in(o->trace, "run.json"); // here, so that what cannot be written is told now
+        fputs("step,scores,flops,read_bytes,written_bytes,live_bytes,peak_bytes\n", t.costs.file);
     }
     return t;
 }
 
 void trace_close(Trace *t)
 {
-    if (t->text.file)
-        output_close(&t->text);
-    if (t->json.file)
-        output_close(&t->json);
+    if (t->text.file) {
+        describe_run(t->run.file, t->options, t->input);
+        Output *files[] = {&t->text, &t->json, &t->costs, &t->run};
+        for (int i = 0; i < 4; i++)
+            output_close(files[i]);
+    }
     if (t->options->print == PRINT_DEFAULT && t->print == PRINT_NONE && !t->options->bench &&
         t->options->explain_row < 0 && !t->options->stats && !t->options->heat)
         printf("%ld queries, %ld keys, heads of %ld: more than %d tokens or %d columns, so nothing "
@@ -122,28 +130,15 @@ bool trace_wanted(const Trace *t)
 
 // --- JSON lines ----------------------------------------------------------------------------------
 
-// JSON has no infinities and no NaN: they travel as strings.
-static void json_number(FILE *f, float x)
-{
-    if (isfinite(x))
-        fprintf(f, "%.9g", (double)x);
-    else
-        fprintf(f, "\"%s\"", isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
-}
-
 static void json_names(FILE *f, const char *key, Names names, long count)
 {
     fprintf(f, "\"%s\":[", key);
     for (long i = 0; i < count; i++) {
         char name[256];
         name_of(name, sizeof name, names, i);
-        fputs(i ? ",\"" : "\"", f);
-        for (const char *s = name; *s; s++)
-            if ((unsigned char)*s < 0x20)
-                fprintf(f, "\\u%04x", *s);
-            else
-                fprintf(f, *s == '"' || *s == '\\' ? "\\%c" : "%c", *s);
-        fputc('"', f);
+        if (i > 0)
+            fputc(',', f);
+        json_string(f, name);
     }
     fputs("],", f);
 }
@@ -168,6 +163,24 @@ static void json_step(Trace *t, const char *name, Tensor x, Names rows, Names co
     fputs("]}\n", f);
 }
 
+// --- costs ---------------------------------------------------------------------------------------
+
+// Bytes that are there only because somebody looks: tables that a chapter makes to show them.
+static long made_to_show(const char *name, Tensor x)
+{
+    return word_among(name, "cache block_table change") ? 4 * tensor_count(x) : 0;
+}
+
+// All that this round has cost by now. What was made to be shown is no part of it, so that the last
+// peak is the one of --stats.
+static void cost_of(Trace *t, const char *heading, long made)
+{
+    if (made == 0 && tensor_peak_bytes() > t->peak)
+        t->peak = tensor_peak_bytes();
+    fprintf(t->costs.file, "%s,%ld,%ld,%ld,%ld,%ld,%ld\n", heading, counts.scores, counts.flops,
+            counts.read_bytes, counts.written_bytes, tensor_live_bytes() - made, t->peak);
+}
+
 // --- emitting ------------------------------------------------------------------------------------
 
 static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns, Hide hide)
@@ -184,6 +197,7 @@ static void emit(Trace *t, const char *name, Tensor x, Names rows, Names columns
         return;
     print_matrix(t->text.file, heading, x, rows, columns, &mask, hide);
     json_step(t, name, x, rows, columns);
+    cost_of(t, heading, made_to_show(name, x));
     if (snprintf(path, sizeof path, "%s/%s.npy", t->options->trace, heading) >= (int)sizeof path)
         refuse(EXIT_WRITE, "%s: the path is too long", t->options->trace);
     npy_write(path, x);
@@ -245,6 +259,8 @@ Mask trace_pass(Trace *t, long first, long n, long m)
     t->mask = mask_pass(&in->mask, first, n, in->P, m);
     if (t->quiet)
         return t->mask;
+    if (t->costs.file && t->pass > 0) // the table of the pass before is gone, and its peak with it
+        tensor_reset_peak();
     for (long b = 0; in->projected && b < in->B; b++) {
         trace_at(t, b, 0);
         trace_step(t, "x", tensor_slice(tensor_at(in->x, b), 0, first, first + n));

@@ -1,6 +1,7 @@
 // A trace is the list of named steps that a run went through. The arithmetic calls
 // trace_step once a step and never learns where it goes: to the terminal, and with --trace
-// DIR to DIR/trace.txt, to DIR/trace.jsonl and to one .npy a step (docs/TRACES.md).
+// DIR to DIR/trace.txt, to DIR/trace.jsonl and to one .npy a step, with what it had cost by then in
+// DIR/counts.csv. DIR/run.json says what was run (docs/TRACES.md).
 //
 // A step is named by pass, batch, head and name: p0.b0.h1.scaled.
 
@@ -13,12 +14,13 @@
 typedef struct {
     const Options *options;
     const Input   *input;
-    Output text, json;   // in the trace directory, if there is one
+    Output text, json, costs, run; // in the trace directory, if there is one
     Print  print;        // which steps the terminal shows
     bool   quiet;        // show and keep nothing: this round is only timed
     long   pass, batch, head; // where the next step belongs
     long   first;        // the pass's row 0 is query `first` of the run
     Mask   mask;         // the rule of this pass, so that masked cells print as such
+    long   peak;         // bytes: the most that was held, but for what is held to be shown
 } Trace;
 
 Trace trace_open(const Options *o, const Input *in);

@@ -1171,6 +1171,201 @@ for program in $chapters; do
         --example random --n 2 --m 2 --tokens "the small | le petit"
 done
 
+# --- what a trace says of its run ----------------------------------------------------------------
+
+# describes PROGRAM FLAGS...: run.json is, to the byte, what stands in the file wanted.
+describes() {
+    rm -rf trace
+    run "$@" --print none --trace trace
+    ended_well && diff wanted trace/run.json
+}
+cat >wanted <<'END'
+{"program":"01_naive_attention","device":"cpu",
+"flags":["--example","onehot","--scale=0.1"],
+"B":1,"H":1,"G":1,"N":4,"M":4,"P":0,"D":4,"Dv":4,"scale":0.100000001,
+"settings":{},
+"mask":null,
+"masks":[]}
+END
+check "run.json without a mask" describes 01_naive_attention --example onehot --scale=0.1
+cat >wanted <<'END'
+{"program":"07_flash_tiling","device":"cpu",
+"flags":["--n","3","--m","5","--tile","1,2","--mask","causal-end"],
+"B":1,"H":4,"G":2,"N":3,"M":5,"P":0,"D":4,"Dv":4,"scale":0.5,
+"settings":{"tile":"1,2","cut":null,"block-size":2,"blocks":0,"shuffle":1},
+"mask":"causal-end",
+"masks":[
+{"batch":0,"head":0,"rows":["11100","11110","11111"]}]}
+END
+check "run.json with the settings that were given and those that were not" describes \
+    07_flash_tiling --n 3 --m 5 --tile 1,2 --mask causal-end
+make past random 1,2,2,4 4
+cat >wanted <<'END'
+{"program":"05_kv_cache","device":"cpu",
+"flags":["--n","3","--capacity","9","--mask","window=1","--past-k","past.npy","--past-v","past.npy"],
+"B":1,"H":4,"G":2,"N":3,"M":3,"P":2,"D":4,"Dv":4,"scale":0.5,
+"settings":{"cache":"prealloc","layout":"heads","capacity":9,"no-cache":false,"size":false,"context":0,"dtype":"f16"},
+"mask":"window=1",
+"masks":[
+{"batch":0,"head":0,"rows":["01100","00110","00011"]}]}
+END
+check "run.json after a past: rows are new queries, columns all keys" describes 05_kv_cache \
+    --n 3 --capacity 9 --mask window=1 --past-k past.npy --past-v past.npy
+# One length for all is one rule, two lengths are two; an array may differ from head to head.
+cat >wanted <<'END'
+{"program":"03_multi_head","device":"cpu",
+"flags":["--batch","2","--heads","2","--n","2","--mask","causal+padding=1"],
+"B":2,"H":2,"G":2,"N":2,"M":2,"P":0,"D":4,"Dv":4,"scale":0.5,
+"settings":{},
+"mask":"causal+padding=1",
+"masks":[
+{"batch":0,"head":0,"rows":["10","10"]}]}
+END
+check "run.json under one length: one mask" describes 03_multi_head --batch 2 --heads 2 --n 2 \
+    --mask causal+padding=1
+cat >wanted <<'END'
+{"program":"03_multi_head","device":"cpu",
+"flags":["--batch","2","--heads","2","--n","2","--mask","padding=1,2"],
+"B":2,"H":2,"G":2,"N":2,"M":2,"P":0,"D":4,"Dv":4,"scale":0.5,
+"settings":{},
+"mask":"padding=1,2",
+"masks":[
+{"batch":0,"head":0,"rows":["10","10"]},
+{"batch":0,"head":1,"rows":["10","10"]},
+{"batch":1,"head":0,"rows":["11","11"]},
+{"batch":1,"head":1,"rows":["11","11"]}]}
+END
+check "run.json under two lengths: a mask for each head" describes 03_multi_head --batch 2 \
+    --heads 2 --n 2 --mask padding=1,2
+make added values 2,1,2 0.1 -inf nan 3
+cat >wanted <<'END'
+{"program":"03_multi_head","device":"cpu",
+"flags":["--heads","2","--n","2","--mask","added.npy+causal"],
+"B":1,"H":2,"G":2,"N":2,"M":2,"P":0,"D":4,"Dv":4,"scale":0.5,
+"settings":{},
+"mask":"added.npy+causal",
+"masks":[
+{"batch":0,"head":0,"rows":["10","10"],
+"bias":[0.100000001,"-inf",0.100000001,"-inf"]},
+{"batch":0,"head":1,"rows":["10","11"],
+"bias":["nan",3,"nan",3]}]}
+END
+check "run.json under an array: a mask for each head, and what is added" describes 03_multi_head \
+    --heads 2 --n 2 --mask added.npy+causal
+# A quote, a backslash, a tab between words, a byte 1, a letter of two bytes, and one in Latin-1.
+odd=$(printf '"a" b\\\tc\001é\351')
+printf '%s\n' '{"program":"02_masking","device":"cpu",' \
+    '"flags":["--n","3","--tokens","\"a\" b\\\u0009c\u0001é�"],' >wanted
+odd_words() {
+    rm -rf trace
+    run 02_masking --n 3 --tokens "$odd" --print none --trace trace
+    ended_well && head -n 2 trace/run.json | diff wanted - &&
+        grep -qF '"rows":["\"a\"","b\\","c\u0001é�"]' trace/trace.jsonl
+}
+check "run.json quotes whatever a flag holds" odd_words
+make none random 0,2,3,4 1
+make no_queries random 1,2,0,4 1
+make some random 1,2,2,4 1
+empty_masks() { # SIZES LAST-LINE QUERIES KEYS
+    sizes=$1 last=$2
+    rm -rf trace
+    run 05_kv_cache --q $3.npy --k $4.npy --v $4.npy --print none --trace trace
+    ended_well && grep -qF "$sizes" trace/run.json &&
+        is "the last line" "$last" "$(tail -n 1 trace/run.json)"
+}
+check "run.json without sequences" empty_masks '"B":0,"H":2,"G":2,"N":3,"M":3' '"masks":[]}' \
+    none none
+check "run.json without queries" empty_masks '"N":0,"M":2' \
+    '{"batch":0,"head":0,"rows":[]}]}' no_queries some
+check "run.json without keys" empty_masks '"N":2,"M":0' \
+    '{"batch":0,"head":0,"rows":["",""]}]}' some no_queries
+# The same run says the same, wherever its results go.
+wherever() {
+    rm -rf trace left/*
+    run 06_paged_blocks --n 3 --print none --trace trace
+    ended_well || return 1
+    run 06_paged_blocks --trace=left/t --output left/o.npy --n 3 --lse=left/l.npy \
+        --present-k left/k.npy --print=all --present-v left/v.npy
+    ended_well && diff trace/run.json left/t/run.json && diff trace/counts.csv left/t/counts.csv
+}
+check "run.json does not say where results go" wherever
+rm -rf left/*
+
+# adds_up PROGRAM FLAGS...: counts.csv has a row for each line of trace.jsonl, of the same step.
+# Nothing falls, no more is live than the peak, and the last row is what --stats says.
+adds_up() {
+    rm -rf trace
+    run "$@" --print none --stats --trace trace
+    ended_well && is "the first line" \
+        step,scores,flops,read_bytes,written_bytes,live_bytes,peak_bytes \
+        "$(head -n 1 trace/counts.csv)" || return 1
+    sed 's/{"step":"\([^"]*\)".*/\1/' trace/trace.jsonl >steps
+    sed '1d; s/,.*//' trace/counts.csv | diff steps - || return 1
+    awk -F, 'NR > 1 {
+        for (i = 2; i <= 7; i++) {
+            if (NF != 7 || $i !~ /^[0-9]+$/ || (i != 6 && $i + 0 < last[i])) bad = 1
+            last[i] = $i + 0
+        }
+        if ($6 + 0 > $7 + 0) bad = 1
+        if (bad) { print; exit 1 }
+    }' trace/counts.csv || return 1
+    awk '/^(scores|flops) / { all = all $2 "," }
+        /^bytes (read|written) / { all = all $3 "," }
+        /^bytes peak / { print all $3 }' stdout >stats
+    [ ! -s steps ] || is "the last row" "$(cat stats)" \
+        "$(tail -n 1 trace/counts.csv | cut -d, -f 2-5,7)"
+}
+for program in $chapters; do
+    check "counts.csv adds up ($program)" adds_up $program
+    check "counts.csv adds up with more keys ($program)" adds_up $program --n 5 --m 9 --dim-v 3
+done
+check "counts.csv adds up with a last look (01_naive_attention)" adds_up 01_naive_attention \
+    --example fruit
+for program in $masking; do
+    check "counts.csv adds up under an array ($program)" adds_up $program --mask bias.npy
+done
+for program in $headed; do
+    check "counts.csv adds up with projections ($program)" adds_up $program --x random --n 5
+    # Here the block table is larger than all that one head holds.
+    check "counts.csv adds up for many sequences ($program)" adds_up $program --n 4 --batch 9
+    check "counts.csv of no sequences ($program)" adds_up $program --q none.npy --k none.npy \
+        --v none.npy
+done
+for program in $cached; do
+    check "counts.csv adds up after a past ($program)" adds_up $program --n 3 --past-k past.npy \
+        --past-v past.npy
+done
+check "counts.csv adds up without a cache" adds_up 05_kv_cache --x random --n 5 --no-cache
+check "counts.csv adds up while a cache grows" adds_up 05_kv_cache --n 9 --cache grow
+check "counts.csv adds up over parts" adds_up 07_flash_tiling --n 9 --cut 2,5
+
+# spoils FILE WORDS: that FILE of a trace cannot be written; the run ends saying so, and leaves
+# nothing half done.
+spoils() {
+    rm -f left/trace/p*
+    run 04_gqa --print none --trace left/trace
+    is "exit status" 6 "$status" && grep -qF "left/trace/$1: cannot be written: $2" stderr &&
+        is "files half done" "" "$(ls -A left/trace | grep tmp)"
+}
+for file in counts.csv run.json; do
+    mkdir -p left/trace
+    echo old >left/trace/$file
+    chmod 444 left/trace/$file
+    check "80. a read-only $file in a trace" spoils $file "Permission denied"
+    check "80. a read-only $file: known before the first step" is "files in the trace" $file \
+        "$(ls left/trace)"
+    check "80. a read-only $file is as it was" is $file old "$(cat left/trace/$file)"
+    rm -rf left/trace
+    mkdir -p left/trace/$file
+    check "80. a folder in the place of $file" spoils $file "Is a directory"
+    rm -rf left/trace
+    [ -c /dev/full ] || { skip "80. a full disk behind $file" "there is no /dev/full"; continue; }
+    mkdir left/trace
+    ln -s /dev/full left/trace/$file
+    check "80. a full disk behind $file" spoils $file "No space left"
+    rm -rf left/trace
+done
+
 # --- 79 to 85: memory, output, interruptions -----------------------------------------------------
 
 # Known from the sizes alone: nothing is allocated, so nothing takes time.
