@@ -271,9 +271,21 @@ notebooks: all tools fast               ## execute the notebooks of traces/, all
 	@python=$$(sh tests/python.sh $(NOTEBOOK_NEEDS)) || python=python3; $$python traces/notebooks.py $(N)
 .PHONY: notebooks
 
+# --- the trace viewer ------------------------------------------------------------------------------
+
+# make viewer TRACE=dir: your own, or two (TRACE="a b") to stand side by side. Where there is a C++
+# compiler, its traces have two of the CUDA kernels among them.
+ON_SIMT := $(addprefix build/simt/,02_masking 07_flash_tiling)
+VIEWED = all $(if $(TRACE),,$(shell command -v g++ > /dev/null && echo $(ON_SIMT)))
+viewer: $(VIEWED)                       ## a page to walk through traces: build/viewer/index.html
+	@sh traces/viewer/build.sh $(TRACE)
+viewer-check: viewer                    ## clicks through it in a browser
+	@PYTHON=$${PYTHON:-$$(sh tests/python.sh selenium || echo python3)}; "$$PYTHON" tests/viewer.py build/viewer
+.PHONY: viewer viewer-check
+
 # --- the book ---------------------------------------------------------------------------------------
 
-book:                                   ## all pages as one searchable book: build/book/html/index.html
+book: $(VIEWED)                         ## all pages as one searchable book: build/book/html/index.html
 	@sh docs/book/build.sh
 book-check: book                        ## opens every page of it in a browser
 	@PYTHON=$${PYTHON:-$$(sh tests/python.sh selenium || echo python3)}; "$$PYTHON" docs/book/check.py

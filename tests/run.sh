@@ -130,6 +130,9 @@ notebooks() {
     closing=notebooks one notebooks.sh sh tests/notebooks.sh
 }
 
+# The trace viewer: what it is put together from; clicked through where a browser is.
+viewer() { closing=viewer; one viewer.sh sh tests/viewer.sh; }
+
 # The benchmark with tiny sizes: its rows, its refusals, its arithmetic.
 bench() {
     build build/tests/bench
@@ -223,7 +226,7 @@ if [ $# = 0 ]; then
         build/tests/onnx build/tests/bench > /dev/null
     mkdir "$work/beside"
     (work=$work/beside && run_parts kernels mutants mutants_fast mutants_kernels) &
-    set -- units ladder model property cli real onnx text arrays fast bench plots notebooks book builds
+    set -- units ladder model property cli real onnx text arrays fast bench plots notebooks viewer book builds
 fi
 run_parts "$@"
 wait

@@ -13,9 +13,11 @@ for need in sphinx pandoc katex; do
 done
 python=$(sh tests/python.sh sphinx myst_parser furo nbsphinx)
 made=build/book
+export VIEWER="$PWD/$made/viewer"
 rm -rf "$made/html"
 mkdir -p "$made"
 "$python" docs/book/stage.py "$made/source" || exit 1
+sh traces/viewer/build.sh --into "$VIEWER" > /dev/null || exit 1
 if "$python" -m sphinx -q -W --keep-going -c docs/book "$made/source" "$made/new" 2> "$made/log"; then
     mv "$made/new" "$made/html" && rm -rf "$made/html/.doctrees"
     echo "book: $made/html/index.html"

@@ -25,9 +25,11 @@ html_js_files = ["katex/katex.min.js", "formulas.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
+highlight_language = "text"  # of a fence that names none
 pygments_style = "xcode"  # of those that Pygments has, the readable ones: 4.5 to 1 and more
 pygments_dark_style = "github-dark"
 
+VIEWER = pathlib.Path(os.environ["VIEWER"])  # what traces/viewer/build.sh has put together
 KATEX = pathlib.Path(os.environ["KATEX"])  # Debian: libjs-katex
 
 
@@ -50,6 +52,8 @@ def gather(app, exception):
     (static / "katex").mkdir(parents=True, exist_ok=True)
     for name in ("katex.min.js", "katex.min.css"):
         shutil.copy(KATEX / name, static / "katex" / name)
+    for name in ("viewer.js", "viewer.css"):
+        shutil.copy(VIEWER / name, static / name)
     shutil.copytree(KATEX / "fonts", static / "katex" / "fonts", dirs_exist_ok=True)
     unpack_furo(static)
 

@@ -1,0 +1,471 @@
+"""make viewer-check: clicks through the trace viewer in a real browser.
+
+    python3 tests/viewer.py FOLDER [PART]...
+
+FOLDER is build/viewer, as make viewer wrote it of the usual runs; PART one of the functions below. Headless Chromium, by selenium,
+moves the slider, points, clicks, types, and looks at what the page says and paints; every cell of
+every trace is computed once more; foreign traces (names that are markup, NaN, a trace of an older
+program, more columns than a screen) are shown too. One `ok - ` or `not ok - ` line a check, the last
+line counts them. Exit: 0, 1 something is wrong, 4 no browser.
+"""
+
+import csv
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs" / "book"))
+import check as browser_check  # the book's: how a browser is started, contrast, width
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+passed = failed = 0
+
+
+def check(name, good, said=""):
+    global passed, failed
+    passed, failed = passed + bool(good), failed + (not good)
+    print(f"ok - {name}" if good else f"not ok - {name}: {said}", flush=True)
+
+
+class Page:
+    """The viewer as a reader has it: eyes, a pointer, keys."""
+
+    def __init__(self, browser, folder):
+        self.browser, self.folder = browser, folder
+        self.url = (folder / "index.html").resolve().as_uri()
+
+    def open(self, address="", width=1280):
+        browser_check.set_width(self.browser, width)
+        self.browser.get("about:blank")
+        self.browser.get(f"{self.url}#{address}")
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def trace(self, *words):
+        """The first trace whose name has all these words, by its number."""
+        names = self.run("return viewer.traces.map((t) => t.name)")
+        return next(i for i, name in enumerate(names) if all(w in name.split() for w in words))
+
+    def go(self, a, step=0, b=None, head=0):
+        names = self.run("return viewer.traces.map((t) => t.name)")
+        self.run("viewer.set({ a: arguments[0], b: arguments[1], at: arguments[2], head: arguments[3], "
+                 "batch: 0, cell: null, locked: false })", a, -1 if b is None else b, step, head)
+        return names[a]
+
+    def step_named(self, word, pass_=0):
+        return self.run("return viewer.moments.findIndex((m) => m.name === arguments[0] && "
+                        "m.pass === arguments[1])", word, pass_)
+
+    def text(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector).text
+
+    def canvas(self, panel):
+        return self.run("return viewer.views.get(arguments[0]).canvas", panel)
+
+    def pointer(self, panel, i, j, click=False):
+        """Moves the pointer to a cell's middle, and clicks."""
+        canvas = self.canvas(panel)
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", canvas)
+        x, y = self.run("return viewer.views.get(arguments[0]).middleOf(arguments[1], arguments[2])", panel, i, j)
+        box = canvas.size
+        chain = ActionChains(self.browser).move_to_element_with_offset(
+            canvas, round(x - box["width"] / 2), round(y - box["height"] / 2))
+        (chain.click() if click else chain).perform()
+
+    def away(self):
+        heading = self.browser.find_element(By.TAG_NAME, "h1")
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", heading)
+        ActionChains(self.browser).move_to_element(heading).perform()
+
+    def type(self, key):
+        ActionChains(self.browser).send_keys(key).perform()
+
+    def frame(self, panel, i, j):
+        """The colour at the upper edge of a cell, where a frame is painted."""
+        return self.run("""
+            const view = viewer.views.get(arguments[0]), { left, top, cell } = view.at;
+            const ratio = view.canvas.width / parseFloat(view.canvas.style.width);
+            const x = (left + (arguments[2] + 0.5) * cell.w) * ratio, y = (top + arguments[1] * cell.h) * ratio;
+            return [...view.canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
+            """, panel, i, j)
+
+    def lit(self, panel):
+        """Cells of a matrix that are framed in yellow."""
+        n, m = self.run("const x = viewer.views.get(arguments[0]).matrix; return [x.n, x.m]", panel)
+        colours = {(i, j): self.frame(panel, i, j) for i in range(n) for j in range(m)}
+        return [cell for cell, (r, g, b) in colours.items() if r > 150 and 135 < g < 220 and b < 60]
+
+    def complaints(self):
+        return [entry["message"] for entry in self.browser.get_log("browser")
+                if entry["level"] in ("SEVERE", "WARNING")]
+
+
+# --- every number ---------------------------------------------------------------------------------
+
+# Every cell of every panel at every moment: how far what is computed here is from the trace, by panel.
+AGAIN = """
+const { explain, momentsOf, panelOf, ulps } = viewerParts, far = {};
+for (const trace of viewer.traces.filter((t) => (t.run.device === "cpu") === arguments[0]))
+    for (let batch = 0; batch < trace.B; batch++)
+        for (let head = 0; head < trace.H; head++)
+            for (const moment of momentsOf(trace, batch, head))
+                for (const panel of moment.now) {
+                    const x = panelOf(trace, moment, batch, head, panel);
+                    for (let i = 0; i < x.n; i++)
+                        for (let j = 0; j < x.m; j++) {
+                            const { again, rule } = explain(trace, moment, batch, head, panel, i, j);
+                            if (!rule)
+                                throw new Error(`${trace.name} ${panel}: no formula`);
+                            if (again === undefined)
+                                continue;
+                            const value = x.data[i * x.m + j], apart = ulps(value, again);
+                            const own = far[panel] ??= { cells: 0, most: 0, by: 0 };
+                            own.cells++;
+                            own.most = apart === null ? Infinity : Math.max(own.most, apart);
+                            own.by = Math.max(own.by, Math.abs(value - again) || 0);
+                        }
+                }
+return far;
+"""
+
+
+def numbers(page):
+    page.open()
+    far = page.run(AGAIN, True)
+    for panel in ("scores", "scaled", "masked", "change"):
+        check(f"{panel}: computed here, the same bits in all {far[panel]['cells']} cells",
+              far[panel]["most"] == 0, far[panel])
+    # An exponential is the C library's there and the browser's here: the last bit may differ.
+    for panel in ("weights", "output", "state", "acc", "lse"):
+        check(f"{panel}: within 1e-6 in all {far[panel]['cells']} cells", far[panel]["by"] <= 1e-6, far[panel])
+    kernels = page.run(AGAIN, False)
+    check("the kernels' traces: within 1e-5", kernels and all(x["by"] <= 1e-5 for x in kernels.values()), kernels)
+
+
+# --- pointing and clicking ------------------------------------------------------------------------
+
+def cells(page):
+    page.open()
+    page.go(page.trace("02_masking", "fruit"), 0)
+    step = page.step_named("weights")
+    page.go(page.trace("02_masking", "fruit"), step)
+    page.pointer("weights", 3, 0)
+    said = page.text(".cell")
+    check("pointing at a weight: its number, bits and formula",
+          all(w in said for w in ("P[an, an]", "0.4945", "0x3efd", "exp(S[i,j]", "the same bits")), said)
+    check("what goes in is lit: the row of masked scores, nothing else",
+          page.lit("masked") == [(3, j) for j in range(5)] and not page.lit("scores"), page.lit("masked"))
+    page.away()
+    check("the pointer gone, the formula goes", "Point at a number" in page.text(".cell"), page.text(".cell"))
+    page.pointer("scores", 1, 4, click=True)
+    page.away()
+    said = page.text(".cell")
+    check("a click holds the cell", "S[apple, orange]" in said and "held" in said, said)
+    check("a score lights its row of Q and its row of K",
+          page.lit("q") == [(1, d) for d in range(4)] and page.lit("k") == [(4, d) for d in range(4)],
+          (page.lit("q"), page.lit("k")))
+    check("the held cell stands in the address", "cell=scores%2C1%2C4" in page.browser.current_url,
+          page.browser.current_url)
+    page.pointer("weights", 0, 0)
+    check("a held cell is not lost by pointing elsewhere", "S[apple, orange]" in page.text(".cell"), page.text(".cell"))
+    page.pointer("scores", 1, 4, click=True)
+    page.away()
+    check("a second click lets go", "Point at a number" in page.text(".cell"), page.text(".cell"))
+    page.pointer("masked", 0, 2, click=True)
+    said = page.text(".cell")
+    check("a hidden pair says so", "−∞" in said and "hides key and from query an" in said, said)
+    page.type(Keys.ESCAPE)
+    check("Esc lets go", "Point at a number" in page.text(".cell"), page.text(".cell"))
+    page.pointer("weights", 0, 3)
+    value = page.run("return viewer.views.get('weights').canvas.getContext('2d').getImageData("
+                     "...viewer.views.get('weights').middleOf(0, 3).map((x, n) => n ? x - 9 : x - 15), 1, 1).data.slice(0, 3).join()")
+    check("a masked weight is pale, not the colour of 0", value == "233,236,239", value)
+
+
+def keys(page):
+    page.open()
+    page.go(page.trace("03_multi_head", "2"), 0)
+    page.type(Keys.ARROW_RIGHT)
+    page.type(Keys.ARROW_RIGHT)
+    check("arrows walk the steps", page.run("return viewer.state.at") == 2, page.run("return viewer.state.at"))
+    page.type("]")
+    check("] takes the next head", page.run("return viewer.state.head") == 1)
+    page.type("]")
+    check("and stops at the last", page.run("return viewer.state.head") == 1)
+    page.type("[")
+    check("[ goes back", page.run("return viewer.state.head") == 0)
+    page.type(Keys.END)
+    last = page.run("return viewer.state.at === viewer.moments.length - 1")
+    check("End is the output", last and "output" in page.run("return viewer.moment.now.join()"))
+    page.run("viewer.views.get('output').canvas.focus()")
+    for key in (Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_RIGHT):
+        page.type(key)
+    check("arrows in a matrix walk its cells", "O[apple, d1]" in page.text(".cell"), page.text(".cell"))
+    check("and leave the step alone", page.run("return viewer.state.at === viewer.moments.length - 1"))
+    order = page.run("return document.activeElement === viewer.views.get('output').canvas")
+    check("the focus stays in the matrix", order)
+    page.run("document.activeElement.blur()")
+    page.type("p")
+    playing = page.run("return Boolean(viewer.playing) && viewer.state.at === 0")
+    page.type("p")
+    check("p plays from the beginning, and stops", playing and not page.run("return Boolean(viewer.playing)"))
+
+
+def heads(page):
+    page.open()
+    page.go(page.trace("04_gqa"), 0)
+    page.go(page.trace("04_gqa"), page.step_named("weights"))
+    buttons = page.browser.find_elements(By.CSS_SELECTOR, ".heads .pick")
+    check("a thumbnail a head, with the KV head it reads", [b.text for b in buttons] == ["head 0 · KV 0", "head 1 · KV 0"],
+          [b.text for b in buttons])
+    check("thumbnails are painted", page.run(
+        "return [...document.querySelectorAll('.thumb')].every((c) => c.getContext('2d')"
+        ".getImageData(0, 0, 1, 1).data[3] === 255)"))
+    before = page.run("return [...viewer.views.get('weights').matrix.data].join()")
+    buttons[1].click()
+    check("a click shows that head", page.run("return viewer.state.head") == 1 and
+          before != page.run("return [...viewer.views.get('weights').matrix.data].join()"))
+    page.go(page.trace("06_paged_blocks", "--batch"), 0)
+    picks = [b.text for b in page.browser.find_elements(By.CSS_SELECTOR, ".heads .pick")]
+    check("sequences of a batch are chosen there too", picks[:3] == ["sequence 0", "sequence 1", "sequence 2"], picks)
+
+
+def slider(page):
+    page.open()
+    page.go(page.trace("05_kv_cache"), 0)
+    handle = page.browser.find_element(By.CSS_SELECTOR, "input[type=range]")
+    page.run("arguments[0].value = 9; arguments[0].dispatchEvent(new Event('input'))", handle)
+    check("the slider moves through passes", "pass 1 of 2, one more token" in page.text(".step"), page.text(".step"))
+    widths = []
+    for p in range(3):
+        page.go(page.trace("05_kv_cache"), page.step_named("weights", p))
+        widths.append(page.run("const m = viewer.views.get('weights').matrix; return [m.n, m.m, viewer.views.get('k').matrix.n]"))
+    check("each pass has its own rows, and all keys so far", widths == [[3, 3, 3], [1, 4, 4], [1, 5, 5]], widths)
+    select = Select(page.browser.find_element(By.CSS_SELECTOR, ".choice select"))
+    select.select_by_index(0)
+    check("another trace begins at its first step", "1/" in page.text(".step") and page.run("return viewer.state.a") == 0)
+    address = page.browser.current_url.split("#")[1]
+    page.go(page.trace("07_flash_tiling", "random"), 4)
+    page.run("viewer.lock('acc', 1, 2)")
+    address = page.browser.current_url.split("#")[1]
+    page.open(address)
+    check("an address opens what it was copied from",
+          page.run("const s = viewer.state; return [viewer.a.program, s.at, s.cell.panel, s.cell.i, s.cell.j, s.locked].join()")
+          == "07_flash_tiling,4,acc,1,2,true", address)
+    page.open("a=nothing&step=999&head=-3&cell=nothing,x,y")
+    complaints = page.complaints()
+    check("a wrong address does no harm", page.run("return viewer.state.cell === null && viewer.state.a === 0") and
+          not complaints, complaints)
+
+
+# --- tiles, blocks, counters ----------------------------------------------------------------------
+
+def tiles(page):
+    page.open()
+    trace = page.trace("07_flash_tiling", "random", "4,4")
+    page.go(trace)
+    steps = page.run("return viewer.moments.map((m, i) => [m.name, i]).filter((x) => x[0] === 'tile').map((x) => x[1])")
+    check("causal tiles of 4 by 4 over 12 by 12: six are walked", len(steps) == 6, steps)
+    seen, good = set(), True
+    for step in steps:
+        page.go(trace, step)
+        plane = page.run("return [...viewer.views.get('plane').matrix.status]")
+        now = [n for n, s in enumerate(plane) if s == 1]
+        good = good and len(now) == 16 and sum(s == 3 for s in plane) == 48 and \
+            sum(s == 2 for s in plane) == len(seen)
+        seen |= set(now)
+    check("one tile at a time has scores; gone ones are ticked, hidden ones are skipped", good and len(seen) == 96)
+    moved = page.run("return viewerParts.momentsOf(viewer.a, 0, 0).filter((m) => m.name === 'tile' && m.tile.i === 8)"
+                     ".map((m) => [...viewerParts.panelOf(viewer.a, m, 0, 0, 'state').data])")
+    rises = all(a[4 * r + 1] == b[4 * r] and b[4 * r + 1] >= a[4 * r + 1] for a, b in zip(moved, moved[1:]) for r in range(4))
+    check("the maximum never falls, and is the next tile's old one", rises and len(moved) == 3, moved)
+    page.go(trace, steps[-2])
+    page.pointer("state", 1, 3, click=True)
+    said = page.text(".cell")
+    check("the sum's formula: rescale and shares", "l = rescale · l′" in said and "state[q9, sum]" in said, said)
+    check("its inputs are lit: the tile's row", page.lit("plane") == [(9, j) for j in range(4, 8)], page.lit("plane"))
+    page.pointer("plane", 0, 11, click=True)
+    check("a skipped tile says so", "Skipped" in page.text(".cell"), page.text(".cell"))
+    page.go(trace, steps[-1] + 1)
+    page.pointer("output", 2, 1, click=True)
+    check("the output is the accumulator over the sum", "acc / l" in page.text(".cell") and
+          page.lit("ended") == [(2, 1)] and page.lit("ended_acc") == [(2, 1)], page.text(".cell"))
+
+
+def blocks(page):
+    page.open()
+    trace = page.trace("06_paged_blocks", "--batch")
+    page.go(trace)
+    page.go(trace, page.step_named("scores", 2))
+    table = page.run("return viewerParts.poolOf(viewer.a, 2).table")
+    slots = page.browser.find_elements(By.CSS_SELECTOR, "button.slot")
+    check("the pool shows every token of every sequence once", len({s.get_attribute("data-token") for s in slots})
+          == len(slots) == 3 * 6, len(slots))
+    box = page.browser.find_element(By.CSS_SELECTOR, "button.slot[data-token='1:4']")
+    page.run("arguments[0].scrollIntoView({ block: 'center' })", box)
+    ActionChains(page.browser).move_to_element(box).perform()
+    said = page.text(".translation")
+    block = int(table[1][4 // 3])
+    byte = ((block * 2 + 0) * 3 + 4 % 3) * 4 * 4  # [blocks, G, T, D] floats
+    check("pointing at a token translates its address", f"table[1] = block {block}" in said and
+          f"= {byte} of the pool" in said and "slot 4 mod 3 = 1" in said, said)
+    check("its entry is lit", page.text(".entry.lit") == f"e1 → {block}", page.text(".entry.lit"))
+    free = page.browser.find_elements(By.CSS_SELECTOR, ".block.free")
+    check("free blocks are there, and pale", len(free) == 11 - 3 * 2, len(free))
+
+
+def counters(page):
+    page.open()
+    folder = page.folder
+    trace = page.trace("02_masking", "fruit")
+    page.go(trace, 99)
+    rows = list(csv.DictReader((folder / "runs" / str(trace + 1) / "counts.csv").open()))
+    said = page.text(".counters")
+    check("the counters at the output are counts.csv's", f"{int(rows[-1]['flops']):,}" in said and
+          f"bytes read {rows[-1]['read_bytes']} B" in said, said)
+    page.go(trace, 1)
+    check("and fewer at the first step", f"bytes read {rows[-1]['read_bytes']} B" not in page.text(".counters"),
+          page.text(".counters"))
+
+
+# --- side by side ---------------------------------------------------------------------------------
+
+def pairs(page):
+    page.open()
+    buttons = {b.text: b for b in page.browser.find_elements(By.CSS_SELECTOR, ".pairs button")}
+    wanted = {"a mask": "≠", "one head is chapter 02": "=", "02 against 03": "≠", "05 cached against 04": "=",
+              "06 paged against 05": "=", "small tiles against one": "≠"}
+    if page.run("return viewer.traces.some((t) => t.run.device !== 'cpu')"):
+        wanted |= {"cpu against simt": "", "the same, tiled": ""}
+    else:
+        print("skip - cpu against simt: the kernels are not built (g++)")
+    for label, sign in wanted.items():
+        buttons[label].click()
+        said = page.run("const v = document.querySelector('.verdict'); "
+                        "return getComputedStyle(v, '::before').content.replaceAll('\"', '').trim() + ' ' + v.textContent")
+        shown = len(page.browser.find_elements(By.CSS_SELECTOR, ".beside canvas"))
+        check(f"{label}: {said}", said.startswith(sign) and shown == 3, shown)
+    buttons["a mask"].click()
+    right = page.run("const [a, b, d] = [0, 1, 2].map((i) => viewer.views.get(`weights beside ${i}`).matrix.data); "
+                     "return d.every((x, i) => x === Math.fround(b[i] - a[i])) && Math.max(...d) > 0.1")
+    check("the difference map holds the second less the first", right)
+    page.pointer("weights beside 2", 1, 4)
+    said = page.text(".cell")
+    check("pointing at a difference says both numbers", "02_masking" in said and "0.7204 away" in said, said)
+    page.browser.find_element(By.XPATH, "//button[text()='swap']").click()
+    check("swap swaps", page.run("return viewer.a.program") == "02_masking")
+    page.go(page.trace("06_paged_blocks", "fruit"), 5, b=page.trace("07_flash_tiling", "fruit"))
+    check("what the other trace never made is said", "has no such step" in page.text(".verdict"), page.text(".verdict"))
+
+
+# --- on a phone, in the dark ------------------------------------------------------------------------
+
+def pages(page):
+    for width in (390, 1280):
+        for address in ("step=4", "a=9&step=4", "a=8&b=7&step=5"):
+            page.open(address, width)
+            wrong = page.run(browser_check.LOOK)
+            check(f"{width} pixels, {address}: nothing is wider than the page", not wrong, wrong)
+    for theme in ("light", "dark"):
+        page.open("step=4")
+        page.run("viewer.lock('weights', 1, 1)")
+        page.run("document.body.dataset.theme = arguments[0]", theme)
+        wrong = page.run(browser_check.CONTRAST, theme)
+        check(f"contrast, {theme}", not wrong, wrong)
+    page.open("step=4", 390)
+    page.pointer("weights", 1, 1, click=True)
+    box = page.run("const b = document.querySelector('.cell').getBoundingClientRect(); "
+                   "return b.top >= 0 && b.bottom <= innerHeight && b.height > 60")
+    check("on a phone the cell's formula stays in sight", box)
+    page.browser.find_element(By.CSS_SELECTOR, ".free").click()
+    check("and a button lets it go", not page.run("return viewer.state.locked"))
+
+
+# --- other people's traces --------------------------------------------------------------------------
+
+def record(folder, program, *flags):
+    subprocess.run([f"build/cpu/{program}", *flags, "--print", "none", "--trace", str(folder)], cwd=ROOT,
+                   check=True, stdout=subprocess.DEVNULL)
+
+
+def foreign(page):
+    """Traces of all sorts, shown through make viewer's own script."""
+    with tempfile.TemporaryDirectory() as work:
+        show_foreign(page.browser, pathlib.Path(work))
+
+
+def show_foreign(browser, work):
+    sly = "a</script><b> \"q\\ é🍎 &amp;"
+    record(work / "sly", "02_masking", "--example", "random", "--n", "4", "--dim", "3", "--tokens", sly)
+    record(work / "old", "07_flash_tiling", "--example", "fruit")
+    for name in ("run.json", "counts.csv", "trace.txt"):
+        (work / "old" / name).unlink(missing_ok=True)
+    record(work / "wide", "02_masking", "--example", "random", "--n", "300", "--dim", "2")
+    record(work / "cut", "07_flash_tiling", "--example", "random", "--n", "9", "--tile", "3,2", "--cut", "4,7", "--prefill", "9")
+    record(work / "dead", "02_masking", "--example", "random", "--n", "3", "--m", "5", "--mask", "padding=0")
+    subprocess.run(["sh", "traces/viewer/build.sh", "--into", str(work / "page"), *(str(work / n) for n in ("sly", "old", "wide", "cut", "dead"))],
+                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    page = Page(browser, work / "page")
+    page.open("step=3")
+    check("names that are markup, quotes or signs are shown as they are",
+          page.run("return viewer.a.step(0, 0, 0, 'q').rows.join('|')") == sly.replace(" ", "|"),
+          page.run("return viewer.a.step(0, 0, 0, 'q').rows.join('|')"))
+    page.pointer("masked", 0, 0)
+    check("and open nothing", "a</script><b>" in page.text(".cell") and page.run("return document.querySelectorAll('b').length") == 1,
+          page.text(".cell"))
+    for trace, name in enumerate(("sly", "old", "wide", "cut", "dead")):
+        page.go(trace)
+        for step in range(page.run("return viewer.moments.length")):
+            page.go(trace, step)
+            for panel in page.run("return viewer.moment.now"):
+                page.run("viewer.set({ cell: { panel: arguments[0], i: 0, j: 0 } })", panel)
+        complaints = page.complaints()
+        check(f"{name}: every step is shown", not complaints, complaints)
+    page.go(3, 99)
+    far = page.run(AGAIN, True)
+    check("keys cut into parts: the merged state gives the output", far["output"]["by"] <= 1e-6, far["output"])
+    page.go(4, page.run("return viewerParts.momentsOf(viewer.traces[4], 0, 0).findIndex((m) => m.name === 'weights')"))
+    page.pointer("weights", 0, 0)
+    check("a dead row is called one", "dead row" in page.text(".cell"), page.text(".cell"))
+    page.go(1, 2)
+    check("an older trace says what it lacks", "no counts.csv" in page.text(".counters"), page.text(".counters"))
+    page.go(2, 2)
+    check("three hundred tokens still are one picture", page.run("return viewer.views.get('scaled').at.cell.w") == 3 and
+          not page.run(browser_check.LOOK), page.run(browser_check.LOOK))
+
+
+PARTS = (numbers, cells, keys, heads, slider, tiles, blocks, counters, pairs, pages, foreign)
+
+
+def main(arguments):
+    names = [part.__name__ for part in PARTS]
+    if not arguments or not set(arguments[1:]) <= set(names):
+        print(f"usage: viewer.py FOLDER [{'|'.join(names)}]...", file=sys.stderr)
+        return 2
+    folder, chosen = pathlib.Path(arguments[0]), arguments[1:] or names
+    try:
+        browser = browser_check.start()
+    except Exception as error:
+        print(f"viewer-check: no browser: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 4
+    page = Page(browser, folder)
+    try:
+        for part in PARTS:
+            if part.__name__ in chosen:
+                part(page)
+        complaints = page.complaints()
+        check("the console is silent", not complaints, complaints)
+    finally:
+        browser.quit()
+    print(f"viewer: {passed} passed, {failed} failed, 0 skipped")
+    return 1 if failed else 0
+
+
+sys.exit(main(sys.argv[1:]))

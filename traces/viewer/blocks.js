@@ -1,0 +1,95 @@
+// The block table of 06 and 07 as a picture: the pool as it lies in memory, the table of each
+// sequence, and a token's address translated step by step.
+"use strict";
+
+// { T, blocks: [{ number, sequence, entry }], table: [[...]], names: [[...]], G, D } after a pass.
+function poolOf(trace, pass) {
+    const step = trace.step(pass, 0, 0, "block_table");
+    if (!step)
+        return null;
+    const table = Array.from({ length: step.n }, (_, s) => rowOf(step, s).filter((x) => x >= 0));
+    const names = table.map((_, s) => trace.memory(pass, s, 0, "k")?.rows || []);
+    const T = Number(trace.run.settings?.["block-size"]) || Math.ceil(names[0].length / table[0].length);
+    const count = Math.max(trace.poolBlocks[`p${pass}`] || 0, ...table.flat().map((b) => b + 1));
+    const blocks = Array.from({ length: count }, (_, number) => ({ number, sequence: -1, entry: -1 }));
+    table.forEach((entries, sequence) => entries.forEach((number, entry) =>
+        Object.assign(blocks[number], { sequence, entry })));
+    const k = trace.memory(pass, 0, 0, "k");
+    return { T, blocks, table, names, G: trace.G, D: k.m };
+}
+
+// Token t of sequence s: where it is. Bytes count from the beginning of the pool's K.
+function translate(pool, s, t, g) {
+    const entry = Math.floor(t / pool.T), slot = t % pool.T, block = pool.table[s][entry];
+    const floats = ((block * pool.G + g) * pool.T + slot) * pool.D;
+    return { entry, slot, block, byte: floats * 4 };
+}
+
+function translationText(pool, s, t, g) {
+    const { entry, slot, block, byte } = translate(pool, s, t, g), { T, G, D } = pool;
+    return [`token ${t} (${pool.names[s][t]}) of sequence ${s}`,
+        `entry ${t} / ${T} = ${entry},  slot ${t} mod ${T} = ${slot}`,
+        `table[${entry}] = block ${block}`,
+        `its K of KV head ${g}: byte ((${block} · ${G} + ${g}) · ${T} + ${slot}) · ${D} · 4 = ${byte} of the pool`];
+}
+
+class BlocksView {
+    // told: { point(sequence, token), leave(), lock(sequence, token) }
+    constructor(told) {
+        this.told = told;
+        this.figure = element("figure", "blocks");
+        this.caption = element("figcaption", "", "block table");
+        this.pool = element("div", "pool");
+        this.tables = element("div", "tables");
+        this.text = element("p", "translation");
+        this.figure.append(this.caption, this.pool, this.tables, this.text);
+    }
+
+    // meant: [sequence, token] that is looked at, or null. g: the KV head whose address is told.
+    draw(pool, { meant, fresh, g }) {
+        this.figure.classList.toggle("fresh", fresh);
+        const where = meant && pool.table[meant[0]] && meant[1] < pool.names[meant[0]].length
+            ? { sequence: meant[0], token: meant[1], ...translate(pool, ...meant, g) } : null;
+        this.pool.replaceChildren(element("span", "word", "pool"),
+            ...pool.blocks.map((block) => this.block(pool, block, where)));
+        this.tables.replaceChildren(...pool.table.flatMap((entries, s) => [element("span", "word", `s${s}`),
+            ...entries.map((block, e) => {
+                const box = element("span", `entry s${s % 6}`, `e${e} → ${block}`);
+                box.classList.toggle("lit", Boolean(where && where.sequence === s && where.entry === e));
+                return box;
+            }), element("br")]));
+        this.text.textContent = where ? translationText(pool, meant[0], meant[1], g).join("\n")
+            : "Point at a token: its address, step by step.";
+    }
+
+    block(pool, { number, sequence, entry }, where) {
+        const box = element("span", sequence < 0 ? "block free" : `block s${sequence % 6}`);
+        box.append(element("b", "", String(number)));
+        for (let slot = 0; slot < pool.T; slot++)
+            box.append(this.slot(pool, sequence, entry * pool.T + slot, where));
+        return box;
+    }
+
+    slot(pool, sequence, token, where) {
+        const name = sequence < 0 ? undefined : pool.names[sequence][token];
+        if (name === undefined)
+            return element("span", "slot", sequence < 0 ? "" : "–");
+        const button = element("button", "slot", name);
+        button.dataset.token = `${sequence}:${token}`;
+        button.classList.toggle("lit", Boolean(where && where.sequence === sequence && where.token === token));
+        button.addEventListener("pointerenter", () => this.told.point(sequence, token));
+        button.addEventListener("pointerleave", () => this.told.leave());
+        button.addEventListener("focus", () => this.told.point(sequence, token));
+        button.addEventListener("click", () => this.told.lock(sequence, token));
+        return button;
+    }
+}
+
+// A new element with a class and a text.
+function element(tag, className = "", text = "") {
+    const made = document.createElement(tag);
+    if (className)
+        made.className = className;
+    made.textContent = text;
+    return made;
+}

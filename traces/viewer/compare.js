@@ -1,0 +1,82 @@
+// Two traces beside each other: the same step of both, row by query and column by key, and what one
+// has more than the other.
+"use strict";
+
+// Steps whose rows are the run's queries: the passes of a cached run are put under each other, so
+// that it can be held against one that had no cache.
+const BY_QUERY = ["x", "q", "scores", "scaled", "masked", "weights", "output", "lse", "change", "concat",
+    "result"];
+
+// The step of trace b that stands where `ours` (a panel of trace a at a moment) does; undefined where
+// b has none.
+function theirsOf(b, moment, batch, head, name) {
+    if (BY_QUERY.includes(name))
+        return b.stacked(batch, headOf(name, head), name);
+    if (name === "k" || name === "v")
+        return b.memory(b.passes - 1, batch, head, name);
+    if (name === "state" || name === "acc")
+        return b.step(moment.pass, batch, head, `${moment.tile.name}.${name}`);
+    if (name.startsWith("ended"))
+        return b.tiles(moment.pass, batch, head).length ? endedOf(b, moment.pass, batch, head)[name] : undefined;
+    if (name === "plane")
+        return b.tiles(moment.pass, batch, head).some((t) => t.name === moment.tile.name)
+            ? planeOf(b, moment, batch, head) : undefined;
+    return b.step(moment.pass, name === "block_table" ? 0 : batch, 0, name);
+}
+
+// theirs, cut to our rows and columns; `there` says which of these it has.
+function alignedTo(ours, theirs) {
+    const cut = { ...ours, data: new Float32Array(ours.n * ours.m).fill(NaN), there: new Uint8Array(ours.n * ours.m) };
+    for (let i = 0; i < ours.n; i++)
+        for (let j = 0; j < ours.m; j++) {
+            const row = ours.first + i - theirs.first;
+            if (row < 0 || row >= theirs.n || j >= theirs.m)
+                continue;
+            const from = row * theirs.m + j;
+            cut.data[i * ours.m + j] = theirs.data[from];
+            cut.there[i * ours.m + j] = theirs.there ? theirs.there[from] : 1;
+        }
+    return cut;
+}
+
+// { theirs, difference, verdict } or { verdict } where there is nothing to compare.
+function compareStep(a, b, moment, batch, head, name) {
+    const ours = panelOf(a, moment, batch, head, name);
+    const whole = theirsOf(b, moment, batch, head, name);
+    if (!whole)
+        return { verdict: `${b.name} has no such step` };
+    const theirs = alignedTo(ours, whole), found = { most: 0, at: null, ulps: 0, compared: 0, missing: 0 };
+    const difference = { ...theirs, data: new Float32Array(ours.n * ours.m), status: undefined };
+    for (let n = 0; n < ours.data.length; n++)
+        difference.data[n] = oneDifference(ours, theirs, n, found);
+    return { theirs, difference, same: found.compared > 0 && !found.at, verdict: verdictOf(ours, whole, found) };
+}
+
+function oneDifference(ours, theirs, n, found) {
+    const x = ours.data[n], y = theirs.data[n];
+    if (!theirs.there[n] || (ours.there && !ours.there[n]) || (ours.status && ours.status[n] !== NOW)) {
+        theirs.there[n] = 0;
+        found.missing++;
+        return NaN;
+    }
+    found.compared++;
+    const apart = ulps(x, y);
+    if (apart === 0)
+        return 0;
+    const by = Number.isFinite(x) && Number.isFinite(y) ? y - x : x === y ? 0 : y > x ? Infinity : -Infinity;
+    if (!found.at || Math.abs(by) > found.most || Number.isNaN(x) || Number.isNaN(y))
+        Object.assign(found, { most: Math.abs(by), at: [Math.floor(n / ours.m), n % ours.m], ulps: apart });
+    return Number.isNaN(x) || Number.isNaN(y) ? NaN : by;
+}
+
+function verdictOf(ours, whole, { most, at: cell, ulps: apart, compared, missing }) {
+    const shapes = `${ours.n} × ${ours.m} beside ${whole.n} × ${whole.m}`;
+    const rest = missing && compared ? `; ${missing} of ${missing + compared} have no counterpart (${shapes})` : "";
+    if (!compared)
+        return `nothing in common: ${shapes}`;
+    if (!cell)
+        return `same bits in all ${compared}${rest}`;
+    const [i, j] = cell;
+    return `largest difference ${brief(most)} at [${ours.rows[i]}, ${ours.columns[j]}]` +
+        (apart === null || apart > MANY ? "" : `, ${ulpsText(apart)}`) + rest;
+}

@@ -1,0 +1,280 @@
+// A matrix as a picture: a canvas of coloured cells with their numbers, row and column names, and
+// cells that are lit. It knows nothing of attention; whoever makes one is told which cell is meant.
+"use strict";
+
+const SIGNED = [[33, 102, 172], [247, 247, 247], [179, 88, 6]];      // blue, white, orange
+const DIFFERENT = [[118, 42, 131], [247, 247, 247], [27, 120, 55]];  // purple, white, green
+const HIDDEN = [233, 236, 239], NOT_A_NUMBER = [216, 27, 96];
+const INK = "#1c2126", PALE = "#757c83";
+const FONT = "system-ui, sans-serif", MONO = "ui-monospace, monospace";
+
+// The colour at t in [0, 1] of a list of colours.
+function blend(colours, t) {
+    const place = Math.min(1, Math.max(0, t)) * (colours.length - 1);
+    const low = Math.min(Math.floor(place), colours.length - 2), part = place - low;
+    return colours[low].map((c, i) => Math.round(c + (colours[low + 1][i] - c) * part));
+}
+
+function css(colour) { return `rgb(${colour.join(", ")})`; }
+
+// Black or white, whichever is easier to read on it.
+function inkOn([r, g, b]) { return r * 0.299 + g * 0.587 + b * 0.114 > 140 ? INK : "#ffffff"; }
+
+// The largest finite size in a matrix: what full colour stands for.
+function sizeOf(matrix) {
+    let most = 0;
+    for (const x of matrix.data)
+        if (Number.isFinite(x) && Math.abs(x) > most)
+            most = Math.abs(x);
+    return most;
+}
+
+// How a cell looks: { fill, text }. fill null: nothing is there.
+function looks(matrix, kind) {
+    const most = sizeOf(matrix) || 1;
+    return (i, j) => {
+        const n = i * matrix.m + j, x = matrix.data[n];
+        if (matrix.there && !matrix.there[n])
+            return { fill: null, text: "" };
+        if (matrix.status && matrix.status[n] !== NOW)
+            return { fill: matrix.status[n] === SKIPPED ? HIDDEN : null, hatched: matrix.status[n] === SKIPPED,
+                ticked: matrix.status[n] === GONE, text: "" };
+        if (Number.isNaN(x))
+            return { fill: NOT_A_NUMBER, text: "NaN" };
+        if (x === -Infinity || (matrix.hidden && matrix.hidden(i, j)))
+            return { fill: HIDDEN, text: x === -Infinity && kind !== "weights" ? "−∞" : "·" };
+        if (kind === "weights")
+            return { fill: blend(VIRIDIS, x), text: brief(x) };
+        if (kind === "plain")
+            return { fill: [247, 247, 247], text: exact(x) };
+        const colours = kind === "difference" ? DIFFERENT : SIGNED;
+        const t = x === Infinity ? 1 : x / most / 2 + 0.5;
+        return { fill: blend(colours, t), text: brief(x) };
+    };
+}
+
+// The sizes of a matrix on the page, in pixels: with numbers in the cells, or as small squares.
+function layout(matrix, pen, numbers, widest) {
+    const square = matrix.m <= 24 ? 18 : matrix.m <= 40 ? 14 : matrix.m <= 160 ? 7 : 3;
+    const cell = numbers ? { w: Math.max(40, widest + 7), h: 25 } : { w: square, h: square };
+    pen.font = `12px ${FONT}`;
+    const names = numbers || square >= 14;
+    const left = names ? Math.min(96, Math.max(...matrix.rows.map((r) => pen.measureText(r).width), 0) + 10) : 30;
+    const top = numbers ? 20 : names ? Math.min(80, Math.max(...matrix.columns.map((c) => pen.measureText(c).width), 0) + 8) : 20;
+    // Browsers draw no canvas of more than some 16,000 pixels a side.
+    const shown = { n: Math.min(matrix.n, Math.floor(12000 / cell.h)), m: Math.min(matrix.m, Math.floor(12000 / cell.w)) };
+    return { numbers, names, cell, left, top, shown };
+}
+
+// text, shortened until it is at most so wide.
+function fitted(pen, text, width) {
+    if (pen.measureText(text).width <= width)
+        return text;
+    while (text && pen.measureText(text + "…").width > width)
+        text = text.slice(0, -1);
+    return text + "…";
+}
+
+class MatrixView {
+    // told: { point(i, j), leave(), lock(i, j) }
+    constructor(told) {
+        this.figure = document.createElement("figure");
+        this.figure.className = "matrix";
+        this.caption = document.createElement("figcaption");
+        this.scroll = document.createElement("div");
+        this.scroll.className = "scroll";
+        this.canvas = document.createElement("canvas");
+        this.canvas.tabIndex = 0;
+        this.canvas.setAttribute("role", "img");
+        this.scroll.append(this.canvas);
+        this.figure.append(this.caption, this.scroll);
+        this.listen(told);
+    }
+
+    listen(told) {
+        const cell = (event) => this.cellAt(event.offsetX, event.offsetY);
+        this.canvas.addEventListener("pointermove", (event) => {
+            const found = event.pointerType !== "touch" && cell(event); // a finger taps, or scrolls
+            if (found)
+                told.point(...found);
+            else
+                told.leave();
+        });
+        this.canvas.addEventListener("pointerleave", () => told.leave());
+        this.canvas.addEventListener("click", (event) => {
+            const found = cell(event);
+            if (found)
+                told.lock(...found);
+        });
+        this.canvas.addEventListener("keydown", (event) => {
+            const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+            if (!step || event.ctrlKey || event.altKey || event.metaKey)
+                return;
+            const [i, j] = this.cursor || [-step[0], -step[1]], { n, m } = this.matrix;
+            told.lock(Math.min(n - 1, Math.max(0, i + step[0])), Math.min(m - 1, Math.max(0, j + step[1])), true);
+            event.preventDefault();
+            event.stopPropagation();
+        });
+    }
+
+    // The cell at a place of the canvas; null beside them all.
+    cellAt(x, y) {
+        const { left, top, cell, shown } = this.at;
+        const i = Math.floor((y - top) / cell.h), j = Math.floor((x - left) / cell.w);
+        return i >= 0 && i < shown.n && j >= 0 && j < shown.m ? [i, j] : null;
+    }
+
+    // The middle of a cell in the canvas's own pixels: where a pointer would meet it.
+    middleOf(i, j) {
+        const { left, top, cell } = this.at;
+        return [left + (j + 0.5) * cell.w, top + (i + 0.5) * cell.h];
+    }
+
+    // title: above it. kind: "weights", "signed", "difference", "plain". lit: cells that go into the
+    // one that is looked at; cursor: that one. fresh: this matrix is what the moment adds. small: as
+    // squares without numbers, so that much fits on the page.
+    draw(matrix, { title, kind, lit = [], cursor = null, fresh = false, small = false }) {
+        this.matrix = matrix;
+        this.cursor = cursor;
+        this.caption.textContent = "";
+        const size = document.createElement("span");
+        size.className = "shape";
+        size.textContent = ` ${matrix.n} × ${matrix.m}`;
+        this.caption.append(title, size);
+        this.figure.classList.toggle("fresh", fresh);
+        this.canvas.setAttribute("aria-label",
+            `${title}, ${matrix.n} rows, ${matrix.m} columns; arrow keys walk its cells`);
+        const pen = this.canvas.getContext("2d", { willReadFrequently: true }), colour = getComputedStyle(this.figure).color || INK;
+        const key = [kind, small, colour, window.devicePixelRatio].join();
+        if (this.painted !== matrix || this.key !== key) {
+            Object.assign(this, { painted: matrix, key });
+            this.measure(pen, matrix, looks(matrix, kind), small);
+            this.paint(pen, looks(matrix, kind), colour);
+            this.say(matrix);
+        } else {
+            pen.putImageData(this.bare, 0, 0);
+        }
+        for (const [i, j] of lit)
+            this.frame(pen, i, j, "#ffc400", 1.5);
+        if (cursor)
+            this.frame(pen, ...cursor, "#ffffff", 2);
+    }
+
+    measure(pen, matrix, look, small) {
+        const numbers = !small && matrix.m <= 12 && matrix.n <= 48;
+        let widest = 0;
+        pen.font = `12px ${MONO}`;
+        for (let n = 0; numbers && n < matrix.n * matrix.m; n++)
+            widest = Math.max(widest, pen.measureText(look(Math.floor(n / matrix.m), n % matrix.m).text).width);
+        this.at = layout(matrix, pen, numbers, widest);
+    }
+
+    // What does not fit is said.
+    say(matrix) {
+        const { shown } = this.at;
+        const cut = shown.n < matrix.n || shown.m < matrix.m;
+        this.figure.querySelector(".cut")?.remove();
+        if (!cut)
+            return;
+        const line = document.createElement("p");
+        line.className = "cut";
+        line.textContent = `the first ${shown.n} rows and ${shown.m} columns`;
+        this.figure.append(line);
+    }
+
+    // All but the frames; kept, so that a frame that moves does not paint every cell anew.
+    paint(pen, look, colour) {
+        const { left, top, cell, shown } = this.at, ratio = window.devicePixelRatio || 1;
+        const width = left + shown.m * cell.w + 4, height = top + shown.n * cell.h + 4;
+        this.canvas.style.width = `${width}px`;
+        this.canvas.style.height = `${height}px`;
+        this.canvas.width = Math.min(16000, Math.round(width * ratio));
+        this.canvas.height = Math.min(16000, Math.round(height * ratio));
+        pen.scale(this.canvas.width / width, this.canvas.height / height);
+        for (let i = 0; i < shown.n; i++)
+            for (let j = 0; j < shown.m; j++)
+                this.paintCell(pen, look(i, j), i, j);
+        this.paintNames(pen, colour);
+        this.bare = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
+    }
+
+    paintCell(pen, { fill, text, hatched, ticked }, i, j) {
+        const { left, top, cell, numbers } = this.at, x = left + j * cell.w, y = top + i * cell.h;
+        const gap = cell.w > 5 ? 1 : 0;
+        if (fill) {
+            pen.fillStyle = css(fill);
+            pen.fillRect(x, y, cell.w - gap, cell.h - gap);
+        } else {
+            pen.strokeStyle = "#9aa1a8";
+            pen.setLineDash([2, 3]);
+            pen.lineWidth = 1;
+            if (gap)
+                pen.strokeRect(x + 0.5, y + 0.5, cell.w - 2, cell.h - 2);
+            pen.setLineDash([]);
+        }
+        if (hatched && gap)
+            this.hatch(pen, x, y, cell.w - gap, cell.h - gap);
+        if (ticked)
+            text = numbers ? "✓" : "";
+        if (!numbers || !text)
+            return;
+        pen.font = `12px ${MONO}`;
+        pen.fillStyle = !fill ? PALE : fill === HIDDEN ? "#5d646b" : inkOn(fill);
+        pen.textAlign = "center";
+        pen.textBaseline = "middle";
+        pen.fillText(text, x + (cell.w - 1) / 2, y + cell.h / 2);
+    }
+
+    hatch(pen, x, y, w, h) {
+        pen.save();
+        pen.beginPath();
+        pen.rect(x, y, w, h);
+        pen.clip();
+        pen.strokeStyle = "#c3c9cf";
+        pen.lineWidth = 1;
+        pen.beginPath();
+        for (let s = -h; s < w; s += 6) {
+            pen.moveTo(x + s, y + h);
+            pen.lineTo(x + s + h, y);
+        }
+        pen.stroke();
+        pen.restore();
+    }
+
+    paintNames(pen, colour) {
+        const { left, top, cell, names, numbers, shown } = this.at, every = names ? 1 : cell.w > 5 ? 10 : 50;
+        pen.font = `12px ${FONT}`;
+        pen.fillStyle = colour;
+        pen.textBaseline = "middle";
+        pen.textAlign = "right";
+        for (let i = 0; i < shown.n; i += every)
+            pen.fillText(names ? fitted(pen, this.matrix.rows[i], left - 8) : i, left - 6, top + (i + 0.5) * cell.h);
+        pen.textAlign = numbers || !names ? "center" : "left";
+        for (let j = 0; j < shown.m; j += every) {
+            const x = left + (j + 0.5) * cell.w, name = this.matrix.columns[j];
+            if (numbers || !names) {
+                pen.fillText(numbers ? fitted(pen, name, cell.w - 4) : j, x, top - 9);
+                continue;
+            }
+            pen.save();
+            pen.translate(x, top - 4);
+            pen.rotate(-Math.PI / 2);
+            pen.fillText(fitted(pen, name, top - 8), 0, 0);
+            pen.restore();
+        }
+    }
+
+    // A frame in two colours: seen on dark cells and on light ones.
+    frame(pen, i, j, inner, wide) {
+        const { left, top, cell, shown } = this.at;
+        if (i >= shown.n || j >= shown.m)
+            return;
+        const x = left + j * cell.w, y = top + i * cell.h;
+        pen.lineWidth = wide + 2;
+        pen.strokeStyle = "#000000";
+        pen.strokeRect(x, y, cell.w - 1, cell.h - 1);
+        pen.lineWidth = wide;
+        pen.strokeStyle = inner;
+        pen.strokeRect(x, y, cell.w - 1, cell.h - 1);
+    }
+}

@@ -1,0 +1,167 @@
+// What --trace DIR wrote, as the viewer's other files ask for it: matrices by pass, batch, head and
+// name, rows of several passes under each other, and the counters (docs/TRACES.md).
+"use strict";
+
+// JSON knows no infinity and no NaN: a trace has them as strings.
+const SPECIAL = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+
+function numbersOf(data) {
+    return Float32Array.from(data, (x) => typeof x === "string" ? SPECIAL[x] : x);
+}
+
+// A step as a matrix [n, m]; a step of one axis is a column. first: its row 0 is row `first` of the
+// run, or of all keys.
+function matrixOf(step, first) {
+    const [n, m = 1] = step.shape;
+    const columns = step.columns.length === m ? step.columns : [step.name];
+    return { name: step.name, step: step.step, pass: step.pass, batch: step.batch, head: step.head,
+        n, m, rows: step.rows, columns, data: numbersOf(step.data), first };
+}
+
+function at(matrix, i, j) {
+    return matrix.data[i * matrix.m + j];
+}
+
+function rowOf(matrix, i) { return Array.from({ length: matrix.m }, (_, j) => at(matrix, i, j)); }
+
+// Matrices of the passes under each other, as wide as the widest: what a pass had no key for is NaN
+// and, since that is not what the pass computed, `there` says so.
+function stack(matrices, name) {
+    const m = Math.max(...matrices.map((x) => x.m));
+    const n = matrices.reduce((sum, x) => sum + x.n, 0);
+    const widest = matrices.find((x) => x.m === m);
+    const whole = { name, step: matrices[0].step, batch: matrices[0].batch, head: matrices[0].head,
+        n, m, rows: [], columns: widest.columns, data: new Float32Array(n * m).fill(NaN),
+        there: new Uint8Array(n * m), first: 0 };
+    for (const part of matrices) {
+        for (let i = 0; i < part.n; i++)
+            for (let j = 0; j < part.m; j++) {
+                whole.data[(whole.rows.length + i) * m + j] = at(part, i, j);
+                whole.there[(whole.rows.length + i) * m + j] = 1;
+            }
+        whole.rows.push(...part.rows);
+    }
+    return whole;
+}
+
+// counts.csv as a table by step; null where an older trace has none.
+function countsOf(text) {
+    if (!text)
+        return null;
+    const [header, ...lines] = text.trim().split("\n");
+    const names = header.split(",").slice(1);
+    const rows = lines.map((line) => line.split(","));
+    const byStep = new Map(rows.map((row) => [row[0],
+        Object.fromEntries(names.map((name, i) => [name, Number(row[i + 1])]))]));
+    return { names, byStep, last: byStep.get(rows[rows.length - 1][0]) };
+}
+
+// What a reader would call it: the program, its flags, and the device if it is not the processor.
+function nameOf({ name, run }) {
+    if (!run)
+        return name;
+    const words = [run.program, ...run.flags].join(" ");
+    return run.device === "cpu" ? words : `${words} · ${run.device}`;
+}
+
+// One trace: { name, run, counts, pool, steps } as make viewer wrote it.
+class Trace {
+    constructor(raw) {
+        this.name = nameOf(raw);
+        this.run = raw.run || {};
+        this.counts = countsOf(raw.counts);
+        this.poolBlocks = raw.pool || {}; // by pass: how many blocks the pool has
+        this.steps = raw.steps;
+        this.byName = new Map(raw.steps.map((step) => [step.step, step]));
+        this.made = new Map();
+        const most = (key, of) => raw.steps.reduce((m, s) => of(s) ? Math.max(m, s[key] + 1) : m, 0);
+        this.passes = most("pass", () => true);
+        this.B = most("batch", () => true);
+        this.H = most("head", (s) => s.name === "q") || most("head", () => true);
+        this.G = most("head", (s) => s.name === "k") || this.H;
+    }
+
+    // The program without its folder: "07_flash_tiling".
+    get program() { return this.run.program || ""; }
+    get chapter() { return this.program.slice(0, 2); }
+
+    // Head h's keys and values are KV head h / (H / G)'s: neighbours share.
+    kvHead(h) { return Math.floor(h / Math.max(1, this.H / this.G)); }
+
+    // One pass's step, or undefined. Steps of the whole sequence (x, block_table) are head 0's.
+    step(pass, batch, head, name) {
+        const key = `p${pass}.b${batch}.h${head}.${name}`;
+        if (!this.made.has(key)) {
+            const step = this.byName.get(key);
+            this.made.set(key, step && matrixOf(step, this.firstRow(pass)));
+        }
+        return this.made.get(key);
+    }
+
+    has(pass, batch, head, name) { return this.byName.has(`p${pass}.b${batch}.h${head}.${name}`); }
+
+    // Queries of the passes before this one.
+    firstRow(pass) {
+        let first = 0;
+        for (let p = 0; p < pass; p++)
+            first += this.byName.get(`p${p}.b0.h0.q`)?.shape[0] || 0;
+        return first;
+    }
+
+    // A step of all passes, or of those up to `last`, under each other; undefined if none has it.
+    stacked(batch, head, name, last = this.passes - 1) {
+        const key = `${last}.b${batch}.h${head}.${name} stacked`;
+        if (!this.made.has(key)) {
+            const parts = [];
+            for (let p = 0; p <= last; p++)
+                if (this.has(p, batch, head, name))
+                    parts.push(this.step(p, batch, head, name));
+            this.made.set(key, parts.length ? stack(parts, name) : undefined);
+        }
+        return this.made.get(key);
+    }
+
+    // All keys, or values, that queries of this pass may look at: the past, then each pass's own.
+    memory(pass, batch, head, name) {
+        const g = this.kvHead(head), key = `${pass}.b${batch}.g${g}.${name} memory`;
+        if (!this.made.has(key)) {
+            const parts = [this.step(0, batch, g, `past_${name}`)];
+            for (let p = 0; p <= pass; p++)
+                parts.push(this.step(p, batch, g, name));
+            const found = parts.filter(Boolean);
+            this.made.set(key, found.length ? stack(found, name) : undefined);
+        }
+        return this.made.get(key);
+    }
+
+    // The scale of the scores: what run.json says, else the usual one.
+    scale() {
+        const q = this.step(0, 0, 0, "q");
+        return this.run.scale ?? Math.fround(1 / Math.sqrt(q ? q.m : 1));
+    }
+
+    // May query i of the run look at key j, and what is added to their score? From run.json;
+    // null where an older trace does not say.
+    rule(batch, head) {
+        const masks = this.run.masks;
+        if (!masks)
+            return null;
+        if (!masks.length) // chapter 01 has no mask
+            return { sees: () => true, bias: () => 0 };
+        const own = masks.find((x) => x.batch === batch && x.head === head) || masks[0];
+        const bias = own.bias && numbersOf(own.bias), width = own.rows[0]?.length || 0;
+        return { sees: (i, j) => own.rows[i]?.[j] === "1",
+            bias: (i, j) => bias ? bias[i * width + j] : 0 };
+    }
+
+    // Tiles of 07 in the order they were walked, for one head in one pass.
+    tiles(pass, batch, head) {
+        const start = `p${pass}.b${batch}.h${head}.q`, found = [];
+        for (const step of this.steps) {
+            const match = step.step.startsWith(start) && step.name.match(/^q(\d+)\.k(\d+)\.state$/);
+            if (match)
+                found.push({ i: Number(match[1]), j: Number(match[2]), name: step.name.slice(0, -6) });
+        }
+        return found;
+    }
+}
