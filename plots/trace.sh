@@ -15,7 +15,7 @@
 #     sh plots/trace.sh run build/cpu/02_masking FLAGS...       (make plot-02 ARGS="FLAGS")
 #
 # runs a chapter and draws all that its trace holds, into build/plots. Without gnuplot it says so, and
-# the weights come as a heat map in text.
+# the weights come as a heat map in text, those of 07, which holds none, as its tiles.
 #
 # A picture is whole or not there. Exit: 0 drawn, 1 gnuplot failed, 2 usage, 3 DIR holds no such trace,
 # 4 no gnuplot, 6 could not write; each says why in one line. run: the chapter's own where it refuses.
@@ -82,6 +82,9 @@ run_chapter() { # PROGRAM FLAGS...
     done
     if ! has_gnuplot; then
         echo 'plots: gnuplot is not here: make setup installs it (Debian: gnuplot-nox, Homebrew: gnuplot)' >&2
+        case $name in
+        07*) "$@" --print all --trace "$new.trace"; exit ;; # it holds no weights: tile by tile, as text
+        esac
         case " $* " in *' --heat '*) ;; *) set -- "$@" --heat ;; esac
         "$@" $(quiet "$@") --trace "$new.trace" || exit
         grep -q '"name":"weights"' "$new.trace/trace.jsonl" || nothing "$1"
