@@ -302,7 +302,7 @@ no_gnuplot_tiles() {
     GNUPLOT=no-gnuplot-of-this-name sh plots/trace.sh run build/cpu/07_flash_tiling --tile 1,2 \
         > "$work/stdout" 2> "$work/stderr"
     is 'exit status' 0 $? && is 'lines on stderr' 1 "$(grep -c 'make setup' "$work/stderr")" &&
-        grep -q 'h3.q2.k2.state' "$work/stdout"
+        grep -q 'p1.b0.h3.q0.k2.state' "$work/stdout"
 }
 check 'without gnuplot a run of 07 comes as its tiles, in text' no_gnuplot_tiles
 check 'without gnuplot trace.sh says how to get it' no_gnuplot_heat
