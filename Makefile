@@ -35,7 +35,7 @@ verify: all tools $(DEVICE)             ## the whole ladder: every equality that
 diff: all tools                         ## what changed between two runs: make diff A=02 B=03
 	@sh tests/diff.sh "$(A)" "$(B)"
 trace: all tools                        ## write traces/ and the outputs in the READMEs anew
-	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md kernels/cpu/README.md docs/*.md
+	@sh tests/transcript.sh --write traces/[0-9]*.txt README.md chapters/*/README.md kernels/cpu/README.md docs/*.md docs/book/*.md
 	@[ ! -d build/counted ] || sh tests/transcript.sh --write kernels/README.md
 	@[ ! -d build/debug ] || sh tests/transcript.sh --write kernels/simt/README.md
 counts: all counted                     ## count what the kernels move, into plots/data (minutes)

@@ -63,6 +63,8 @@ listed() { # the pages of docs and of the chapters are in a table of contents
     done
 }
 check 'every page is in a part of the book' listed
+printed() { sh tests/transcript.sh --check docs/book/*.md > "$work/said" || { cat "$work/said"; return 1; }; }
+check 'its own pages are what their commands print' printed
 own_lines() { # a page of code includes the file, and nothing is lost on the way
     cmp chapters/01_naive_attention/attention.c "$work/source/code/chapters/01_naive_attention/attention.c" &&
         grep -q '{literalinclude} attention.c' "$work/source/code/chapters/01_naive_attention/attention.c.md"
@@ -97,5 +99,59 @@ if sh tests/have.sh sphinx && sh tests/have.sh pandoc && sh tests/have.sh katex;
     check 'the index of its search is there' test -s build/book/html/searchindex.js
 else
     skip 'the book itself' 'Sphinx with its parts is not here (make setup-book)'
+fi
+
+# --- the browser's check, shown one fault of each kind ------------------------------------------------
+
+# page NAME TEXT: a page of the site, day and night
+page() {
+    printf '<!doctype html><meta charset="utf-8"><style>body { background: #fff; color: #111 }
+        body[data-theme="dark"] { background: #111; color: #eee }
+        body[data-theme="dark"] .pale { color: #555 } a { color: inherit }</style><body><article>%s</article></body>\n' \
+        "$2" > "$work/site/$1.html"
+}
+site() {
+    mkdir -p "$work/site"
+    page fine '<p>Nothing is wrong here. <a href="search.html">Search</a></p>'
+    page picture '<img src="gone.png" alt="">'
+    page formula '<div class="formula">x^2</div>'
+    page wide '<p style="width: 600px">wider than a phone</p>'
+    page pale '<p class="pale">grey in the dark</p>'
+    page dead '<a href="nowhere.html">away</a>'
+    page empty '<a href="">' # a link to the page itself: fine
+    page loud '<p>See the console.</p><script>console.error("out of ink")</script>'
+    page search '<div id="search-results"></div>'
+}
+found() { # in three pages nothing, in six and in the search one fault each
+    is 'exit status' 1 $looked && is 'last line' 'book-check: 3 passed, 7 failed' \
+        "$(tail -n 1 "$work/looked")" || { cat "$work/looked"; return 1; }
+}
+faulty() { # NAME WORDS: that page's first fault has these words
+    awk -v name="not ok - $1" '$0 == name { here = 1; next } here { print; exit }' "$work/looked" |
+        grep -qF -- "$2" || { cat "$work/looked"; return 1; }
+}
+no_pages() {
+    mkdir -p "$work/nothing"
+    said=$("$browser" docs/book/check.py "$work/nothing" 2>&1)
+    is 'exit status' 1 $? && echo "$said" | grep -q 'holds no pages'
+}
+looked=4
+if browser=$(sh tests/python.sh selenium); then
+    site
+    "$browser" docs/book/check.py "$work/site" > "$work/looked" 2>&1
+    looked=$?
+fi
+if [ $looked != 4 ]; then
+    check "the browser's check finds faults, and only where they are" found
+    check 'it names a picture that is not there' faulty picture.html 'a picture is not there'
+    check 'it names a formula that was not drawn' faulty formula.html 'a formula is not drawn: x^2'
+    check 'it names text that is wider than a phone' faulty wide.html '390: it is '
+    check 'it names text that is pale in the dark' faulty pale.html 'to 1, dark, pale "grey in the dark"'
+    check 'it names a link into nothing' faulty dead.html 'a link into nothing: '
+    check "it names the console's errors" faulty loud.html 'out of ink'
+    check 'it names a search that finds nothing' faulty search '"online softmax" does not lead to'
+    check 'it refuses a folder without pages' no_pages
+else
+    skip "the browser's check" 'Chromium or selenium is not here (make setup-book)'
 fi
 finish

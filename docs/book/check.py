@@ -1,10 +1,12 @@
 """make book-check: the book in a real browser, every page, from disk.
 
+    python3 docs/book/check.py [FOLDER]     default: build/book/html
+
 Headless Chromium, by selenium, opens each page at the width of a phone and of a desk. Looked at: the
 console's errors, pictures that are not there, formulas that KaTeX did not draw, text that is wider
 than the page, contrast by day and by night, links into nothing; and whether the search finds "online
 softmax". One `ok - ` or `not ok - ` line each, the last line counts them. Exit: 0, 1 something is
-wrong, 4 no browser.
+wrong, 2 usage, 4 no browser. tests/book.sh shows it a site with one fault of each kind.
 """
 
 import pathlib
@@ -13,6 +15,7 @@ import urllib.parse
 
 BOOK = pathlib.Path(__file__).resolve().parent.parent.parent / "build" / "book" / "html"
 WIDTHS = (390, 1280)
+PATIENCE = 10  # seconds for a search
 
 try:
     from selenium import webdriver
@@ -120,10 +123,10 @@ def look_at(browser, page):
     return wrong
 
 
-def search_finds(browser, words, page):
-    browser.get((BOOK / "search.html").as_uri() + "?q=" + urllib.parse.quote(words))
+def search_finds(browser, book, words, page):
+    browser.get((book / "search.html").as_uri() + "?q=" + urllib.parse.quote(words))
     try:
-        WebDriverWait(browser, 20).until(
+        WebDriverWait(browser, PATIENCE).until(
             lambda b: any(page in (a.get_attribute("href") or "")
                           for a in b.find_elements(By.CSS_SELECTOR, "#search-results a")))
     except Exception:  # selenium's own, of several kinds
@@ -131,10 +134,14 @@ def search_finds(browser, words, page):
     return []
 
 
-def main():
-    pages = sorted(p for p in BOOK.rglob("*.html") if "_static" not in p.parts)
+def main(arguments):
+    if len(arguments) > 1:
+        print("usage: check.py [FOLDER]", file=sys.stderr)
+        return 2
+    book = pathlib.Path(arguments[0]).resolve() if arguments else BOOK
+    pages = sorted(p for p in book.rglob("*.html") if "_static" not in p.parts)
     if not pages:
-        print("book-check: build/book/html is not there: make book", file=sys.stderr)
+        print(f"book-check: {book} holds no pages: make book", file=sys.stderr)
         return 1
     try:
         browser = start()
@@ -143,8 +150,8 @@ def main():
         return 4
     passed = failed = 0
     try:
-        results = [(str(p.relative_to(BOOK)), look_at(browser, p)) for p in pages]
-        results.append(("search", search_finds(browser, "online softmax", "07_flash_tiling")))
+        results = [(str(p.relative_to(book)), look_at(browser, p)) for p in pages]
+        results.append(("search", search_finds(browser, book, "online softmax", "07_flash_tiling")))
     finally:
         browser.quit()
     for name, wrong in results:
@@ -157,4 +164,4 @@ def main():
 
 
 if __name__ == "__main__":  # tests/viewer.py asks for its parts
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
