@@ -9,8 +9,8 @@ eval headline("Rounding: the largest error of an output, held against float64")
 machine = system("sed -n '1s/^# //p' plots/data/error_by_length.csv | sed 's/ (.*) / /; s/_/-/g'")
 eval caption("Measured on " . machine . "; elsewhere the last bits may differ.", \
              "One head of size 64, no mask, Q, K and V in [-1, 1), scale 1/8 on the left; " . \
-             "flash in tiles of 64 by 64, fast with vectors of 4 floats. " . \
-             "Dashed: the bound for any order of sums.")
+             "flash in tiles of 64 by 64, fast with vectors of 4. " . \
+             "Dashed: the bound for any order.")
 set logscale x 2; set logscale y 10
 set format y "10^{%T}"
 
