@@ -14,6 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 FRONT = ROOT / "docs" / "book" / "index.md"  # it moves to the book's own root
+ANSWERS = ROOT / "docs" / "book" / "answers.md"  # in the book only
 LANGUAGE = {".c": "c", ".h": "c", ".cu": "c++", ".py": "python", ".sh": "bash", ".js": "javascript",
             ".gp": "text", ".awk": "text", ".csv": "text", ".txt": "text", ".gdb": "text",
             ".jsonl": "text", ".pal": "text", "": "text"}
@@ -69,6 +70,8 @@ def resolve(page, target, into, known):
         return target
     here = ROOT if page == FRONT else page.parent
     file = (here / path).resolve()
+    if page == FRONT and file == ANSWERS:
+        return target
     if not file.exists():
         raise LookupError(f"{page.relative_to(ROOT)}: links to {target}, which is not there")
     if file in known:
@@ -104,13 +107,15 @@ def stage_page(page, into, known):
 
 def answers():
     """All chapters' questions on one page, with the answers open."""
-    lines = ["# Answers", "", "The questions that stand at the end of the chapters, unfolded."]
+    lines = ["# Answers", "", "The questions that stand at the end of the chapters, unfolded. What an answer "
+             "calls \"above\" is in its chapter."]
     for chapter in sorted(ROOT.glob("chapters/*/README.md")):
         text = chapter.read_text()
         found = re.findall(r"<details><summary>(.*?)</summary>\n+(.*?)\n*</details>", text, re.S)
         if not found:
             raise LookupError(f"{chapter.relative_to(ROOT)}: asks no question")
-        lines += ["", "## " + text.splitlines()[0].lstrip("# ")]
+        lines += ["", "## " + text.splitlines()[0].lstrip("# "),
+                  "", f"[The chapter](../../{chapter.relative_to(ROOT)})"]
         for question, answer in found:
             lines += ["", f"**{question}**", "", answer]
     return "\n".join(lines) + "\n"
@@ -125,7 +130,7 @@ def main(arguments):
     known = set(pages())
     try:
         (into / "docs" / "book").mkdir(parents=True)
-        (into / "docs" / "book" / "answers.md").write_text(answers())
+        (into / ANSWERS.relative_to(ROOT)).write_text(answers())
         for page in known:
             if page.suffix == ".md":
                 stage_page(page, into, known)
