@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "book"))
@@ -102,6 +103,11 @@ class Page:
         colours = {(i, j): self.frame(panel, i, j) for i in range(n) for j in range(m)}
         return [cell for cell, (r, g, b) in colours.items() if r > 150 and 135 < g < 220 and b < 60]
 
+    def address(self):
+        """What the bar shows behind the #; the page waits a moment before it writes there."""
+        time.sleep(0.3)
+        return self.browser.current_url.split("#")[1]
+
     def complaints(self):
         return [entry["message"] for entry in self.browser.get_log("browser")
                 if entry["level"] in ("SEVERE", "WARNING")]
@@ -112,7 +118,8 @@ class Page:
 # Every cell of every panel at every moment: how far what is computed here is from the trace, by panel.
 AGAIN = """
 const { explain, momentsOf, panelOf, ulps } = viewerParts, far = {};
-for (const trace of viewer.traces.filter((t) => (t.run.device === "cpu") === arguments[0]))
+for (const trace of viewer.traces.filter((t, i) => typeof arguments[0] === "number" ? i === arguments[0]
+    : (t.run.device === "cpu") === arguments[0]))
     for (let batch = 0; batch < trace.B; batch++)
         for (let head = 0; head < trace.H; head++)
             for (const moment of momentsOf(trace, batch, head))
@@ -171,8 +178,8 @@ def cells(page):
     check("a score lights its row of Q and its row of K",
           page.lit("q") == [(1, d) for d in range(4)] and page.lit("k") == [(4, d) for d in range(4)],
           (page.lit("q"), page.lit("k")))
-    check("the held cell stands in the address", "cell=scores%2C1%2C4" in page.browser.current_url,
-          page.browser.current_url)
+    address = page.address()
+    check("the held cell stands in the address", "cell=scores%2C1%2C4" in address, address)
     page.pointer("weights", 0, 0)
     check("a held cell is not lost by pointing elsewhere", "S[apple, orange]" in page.text(".cell"), page.text(".cell"))
     page.pointer("scores", 1, 4, click=True)
@@ -251,10 +258,9 @@ def slider(page):
     select = Select(page.browser.find_element(By.CSS_SELECTOR, ".choice select"))
     select.select_by_index(0)
     check("another trace begins at its first step", "1/" in page.text(".step") and page.run("return viewer.state.a") == 0)
-    address = page.browser.current_url.split("#")[1]
     page.go(page.trace("07_flash_tiling", "random"), 4)
     page.run("viewer.lock('acc', 1, 2)")
-    address = page.browser.current_url.split("#")[1]
+    address = page.address()
     page.open(address)
     check("an address opens what it was copied from",
           page.run("const s = viewer.state; return [viewer.a.program, s.at, s.cell.panel, s.cell.i, s.cell.j, s.locked].join()")
@@ -395,6 +401,9 @@ def record(folder, program, *flags):
                    check=True, stdout=subprocess.DEVNULL)
 
 
+NAMES = ("sly", "old", "wide", "cut", "dead", "nan", "scale")
+
+
 def foreign(page):
     """Traces of all sorts, shown through make viewer's own script."""
     with tempfile.TemporaryDirectory() as work:
@@ -410,7 +419,11 @@ def show_foreign(browser, work):
     record(work / "wide", "02_masking", "--example", "random", "--n", "300", "--dim", "2")
     record(work / "cut", "07_flash_tiling", "--example", "random", "--n", "9", "--tile", "3,2", "--cut", "4,7", "--prefill", "9")
     record(work / "dead", "02_masking", "--example", "random", "--n", "3", "--m", "5", "--mask", "padding=0")
-    subprocess.run(["sh", "traces/viewer/build.sh", "--into", str(work / "page"), *(str(work / n) for n in ("sly", "old", "wide", "cut", "dead"))],
+    array = str(work / "nan.npy")
+    subprocess.run(["build/tests/make_arrays", array, "values", "2,2", "nan", "nan", "1", "inf"], cwd=ROOT, check=True)
+    record(work / "nan", "01_naive_attention", *(word for x in "qkv" for word in (f"--{x}", array)))
+    record(work / "scale", "04_gqa", "--x", "example", "--scale", "0.7071067")
+    subprocess.run(["sh", "traces/viewer/build.sh", "--into", str(work / "page"), *(str(work / n) for n in NAMES)],
                    cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     page = Page(browser, work / "page")
     page.open("step=3")
@@ -420,7 +433,7 @@ def show_foreign(browser, work):
     page.pointer("masked", 0, 0)
     check("and open nothing", "a</script><b>" in page.text(".cell") and page.run("return document.querySelectorAll('b').length") == 1,
           page.text(".cell"))
-    for trace, name in enumerate(("sly", "old", "wide", "cut", "dead")):
+    for trace, name in enumerate(NAMES):
         page.go(trace)
         for step in range(page.run("return viewer.moments.length")):
             page.go(trace, step)
@@ -428,9 +441,13 @@ def show_foreign(browser, work):
                 page.run("viewer.set({ cell: { panel: arguments[0], i: 0, j: 0 } })", panel)
         complaints = page.complaints()
         check(f"{name}: every step is shown", not complaints, complaints)
-    page.go(3, 99)
-    far = page.run(AGAIN, True)
-    check("keys cut into parts: the merged state gives the output", far["output"]["by"] <= 1e-6, far["output"])
+    far = page.run(AGAIN, 3)
+    check("keys cut into parts: each part's tiles and the merged state give the output",
+          all(far[panel]["by"] <= 1e-6 for panel in ("state", "acc", "output")), far)
+    far = page.run(AGAIN, 5)
+    check("rows of NaN are no dead rows", far["weights"]["most"] == 0, far)
+    far = page.run(AGAIN, 6)
+    check("a scale that is no short decimal: the same bits", far["scaled"]["most"] == 0, far)
     page.go(4, page.run("return viewerParts.momentsOf(viewer.traces[4], 0, 0).findIndex((m) => m.name === 'weights')"))
     page.pointer("weights", 0, 0)
     check("a dead row is called one", "dead row" in page.text(".cell"), page.text(".cell"))

@@ -218,7 +218,13 @@ class Viewer {
 
     // --- the address: what is shown can be sent to somebody ------------------------------------------
 
+    // Not at every key that is held down: browsers stop listening to pages that do that.
     writeAddress() {
+        clearTimeout(this.writing);
+        this.writing = setTimeout(() => this.writeAddressNow(), 150);
+    }
+
+    writeAddressNow() {
         const { batch, head, at: step, cell, locked } = this.state, words = new URLSearchParams();
         words.set("a", this.a.name);
         if (this.b)
@@ -476,12 +482,13 @@ function agreement(value, again) {
 function thumbnail(matrix) {
     const canvas = element("canvas", "thumb"), pen = canvas.getContext("2d", { willReadFrequently: true });
     const look = looks(matrix, matrix.name === "weights" ? "weights" : "signed");
-    const size = Math.max(1, Math.floor(64 / Math.max(matrix.n, matrix.m)));
-    canvas.width = size * matrix.m;
-    canvas.height = size * matrix.n;
-    for (let i = 0; i < matrix.n; i++)
-        for (let j = 0; j < matrix.m; j++) {
-            const { fill } = look(i, j);
+    const size = Math.max(1, Math.floor(64 / Math.max(matrix.n, matrix.m))); // long ones: their beginning
+    const n = Math.min(64, matrix.n), m = Math.min(64, matrix.m);
+    canvas.width = size * m;
+    canvas.height = size * n;
+    for (let i = 0; i < n; i++)
+        for (let j = 0; j < m; j++) {
+            const fill = look.fill(i, j);
             if (fill) {
                 pen.fillStyle = css(fill);
                 pen.fillRect(j * size, i * size, size, size);

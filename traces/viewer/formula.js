@@ -168,9 +168,9 @@ const EXPLAIN = {
         const from = softmaxInput(c);
         if (!from)
             return given("P = softmax(S); the scores are not in this trace.");
-        const { base, shares, sum, max } = softmaxRow(rowOf(c.get(from), c.i));
+        const { base, shares, sum } = softmaxRow(rowOf(c.get(from), c.i));
         const inputs = [{ panel: from, cells: rowCells(c.i, c.matrix.m) }];
-        if (max === -Infinity)
+        if (sum === 0)
             return { rule: "0: a dead row, which may look at nothing", numbers: [], inputs, again: 0 };
         return { rule: "P[i,j] = exp(S[i,j] − m) / Σ exp(S[i,j′] − m),  m: the row's maximum",
             numbers: [`= exp(${brief(at(c.get(from), c.i, c.j))} − ${paren(base)}) / (${

@@ -4,16 +4,22 @@
 
 const SIGNED = [[33, 102, 172], [247, 247, 247], [179, 88, 6]];      // blue, white, orange
 const DIFFERENT = [[118, 42, 131], [247, 247, 247], [27, 120, 55]];  // purple, white, green
-const HIDDEN = [233, 236, 239], NOT_A_NUMBER = [216, 27, 96];
+const HIDDEN = [233, 236, 239], NOT_A_NUMBER = [216, 27, 96], PLAIN = [247, 247, 247];
 const INK = "#1c2126", PALE = "#757c83";
 const FONT = "system-ui, sans-serif", MONO = "ui-monospace, monospace";
 
-// The colour at t in [0, 1] of a list of colours.
-function blend(colours, t) {
-    const place = Math.min(1, Math.max(0, t)) * (colours.length - 1);
-    const low = Math.min(Math.floor(place), colours.length - 2), part = place - low;
-    return colours[low].map((c, i) => Math.round(c + (colours[low + 1][i] - c) * part));
+// 256 colours along a list of some: by index, so that a million cells cost no arithmetic.
+function scaleOf(colours) {
+    return Array.from({ length: 256 }, (_, n) => {
+        const place = n / 255 * (colours.length - 1), low = Math.min(Math.floor(place), colours.length - 2);
+        return colours[low].map((c, i) => Math.round(c + (colours[low + 1][i] - c) * (place - low)));
+    });
 }
+
+const SCALES = { weights: scaleOf(VIRIDIS), signed: scaleOf(SIGNED), difference: scaleOf(DIFFERENT) };
+
+// The colour at t in [0, 1].
+function shade(scale, t) { return scale[Math.round(255 * Math.min(1, Math.max(0, t)))]; }
 
 function css(colour) { return `rgb(${colour.join(", ")})`; }
 
@@ -29,27 +35,34 @@ function sizeOf(matrix) {
     return most;
 }
 
-// How a cell looks: { fill, text }. fill null: nothing is there.
+// How cells look: { fill(i, j), text(i, j) }. fill null: nothing is there.
 function looks(matrix, kind) {
-    const most = sizeOf(matrix) || 1;
-    return (i, j) => {
-        const n = i * matrix.m + j, x = matrix.data[n];
-        if (matrix.there && !matrix.there[n])
-            return { fill: null, text: "" };
-        if (matrix.status && matrix.status[n] !== NOW)
-            return { fill: matrix.status[n] === SKIPPED ? HIDDEN : null, hatched: matrix.status[n] === SKIPPED,
-                ticked: matrix.status[n] === GONE, text: "" };
-        if (Number.isNaN(x))
-            return { fill: NOT_A_NUMBER, text: "NaN" };
-        if (x === -Infinity || (matrix.hidden && matrix.hidden(i, j)))
-            return { fill: HIDDEN, text: x === -Infinity && kind !== "weights" ? "−∞" : "·" };
-        if (kind === "weights")
-            return { fill: blend(VIRIDIS, x), text: brief(x) };
-        if (kind === "plain")
-            return { fill: [247, 247, 247], text: exact(x) };
-        const colours = kind === "difference" ? DIFFERENT : SIGNED;
-        const t = x === Infinity ? 1 : x / most / 2 + 0.5;
-        return { fill: blend(colours, t), text: brief(x) };
+    const most = sizeOf(matrix) || 1, { m, data, there, status } = matrix;
+    const hidden = (i, j) => data[i * m + j] === -Infinity || Boolean(matrix.hidden && matrix.hidden(i, j));
+    const absent = (n) => there && !there[n];
+    return {
+        fill(i, j) {
+            const n = i * m + j, x = data[n];
+            if (absent(n))
+                return null;
+            if (status && status[n] !== NOW)
+                return status[n] === SKIPPED ? HIDDEN : null;
+            if (Number.isNaN(x))
+                return NOT_A_NUMBER;
+            if (hidden(i, j))
+                return HIDDEN;
+            return kind === "plain" ? PLAIN : shade(SCALES[kind], kind === "weights" ? x : x / most / 2 + 0.5);
+        },
+        text(i, j) {
+            const n = i * m + j, x = data[n];
+            if (absent(n))
+                return "";
+            if (status && status[n] !== NOW)
+                return status[n] === GONE ? "✓" : "";
+            if (!Number.isNaN(x) && hidden(i, j))
+                return x === -Infinity && kind !== "weights" ? "−∞" : "·";
+            return kind === "plain" ? exact(x) : brief(x);
+        },
     };
 }
 
@@ -144,16 +157,31 @@ class MatrixView {
         this.figure.classList.toggle("fresh", fresh);
         this.canvas.setAttribute("aria-label",
             `${title}, ${matrix.n} rows, ${matrix.m} columns; arrow keys walk its cells`);
-        const pen = this.canvas.getContext("2d", { willReadFrequently: true }), colour = getComputedStyle(this.figure).color || INK;
+        const pen = this.canvas.getContext("2d", { willReadFrequently: true });
+        const colour = getComputedStyle(this.figure).color || INK;
         const key = [kind, small, colour, window.devicePixelRatio].join();
         if (this.painted !== matrix || this.key !== key) {
-            Object.assign(this, { painted: matrix, key });
+            Object.assign(this, { painted: matrix, key, framed: null });
             this.measure(pen, matrix, looks(matrix, kind), small);
             this.paint(pen, looks(matrix, kind), colour);
             this.say(matrix);
-        } else {
-            pen.putImageData(this.bare, 0, 0);
         }
+        this.light(pen, lit, cursor);
+    }
+
+    // Frames go, and others come: only where they are is anything painted anew.
+    light(pen, lit, cursor) {
+        if (this.framed) {
+            const [x, y, w, h] = this.framed, r = this.ratio;
+            pen.clearRect(x, y, w, h);
+            pen.drawImage(this.bare, x * r, y * r, w * r, h * r, x, y, w, h);
+        }
+        const { left, top, cell } = this.at, all = cursor ? [...lit, cursor] : lit;
+        const least = (pick) => all.reduce((m, c) => Math.min(m, pick(c)), Infinity);
+        const most = (pick) => all.reduce((m, c) => Math.max(m, pick(c)), -Infinity);
+        this.framed = all.length ? [left + least((c) => c[1]) * cell.w - 4, top + least((c) => c[0]) * cell.h - 4,
+            (most((c) => c[1]) - least((c) => c[1]) + 1) * cell.w + 8,
+            (most((c) => c[0]) - least((c) => c[0]) + 1) * cell.h + 8].map(Math.round) : null;
         for (const [i, j] of lit)
             this.frame(pen, i, j, "#ffc400", 1.5);
         if (cursor)
@@ -165,7 +193,7 @@ class MatrixView {
         let widest = 0;
         pen.font = `12px ${MONO}`;
         for (let n = 0; numbers && n < matrix.n * matrix.m; n++)
-            widest = Math.max(widest, pen.measureText(look(Math.floor(n / matrix.m), n % matrix.m).text).width);
+            widest = Math.max(widest, pen.measureText(look.text(Math.floor(n / matrix.m), n % matrix.m)).width);
         this.at = layout(matrix, pen, numbers, widest);
     }
 
@@ -184,45 +212,77 @@ class MatrixView {
 
     // All but the frames; kept, so that a frame that moves does not paint every cell anew.
     paint(pen, look, colour) {
-        const { left, top, cell, shown } = this.at, ratio = window.devicePixelRatio || 1;
+        const { left, top, cell, shown, numbers } = this.at, ratio = window.devicePixelRatio || 1;
         const width = left + shown.m * cell.w + 4, height = top + shown.n * cell.h + 4;
         this.canvas.style.width = `${width}px`;
         this.canvas.style.height = `${height}px`;
-        this.canvas.width = Math.min(16000, Math.round(width * ratio));
-        this.canvas.height = Math.min(16000, Math.round(height * ratio));
-        pen.scale(this.canvas.width / width, this.canvas.height / height);
-        for (let i = 0; i < shown.n; i++)
-            for (let j = 0; j < shown.m; j++)
-                this.paintCell(pen, look(i, j), i, j);
+        this.ratio = Math.min(ratio, 16000 / width, 16000 / height);
+        this.canvas.width = Math.round(width * this.ratio);
+        this.canvas.height = Math.round(height * this.ratio);
+        pen.scale(this.ratio, this.ratio);
+        if (numbers)
+            this.paintCells(pen, look);
+        else
+            this.paintSquares(pen, look);
         this.paintNames(pen, colour);
-        this.bare = pen.getImageData(0, 0, this.canvas.width, this.canvas.height);
+        this.bare = element("canvas");
+        this.bare.width = this.canvas.width;
+        this.bare.height = this.canvas.height;
+        this.bare.getContext("2d", { willReadFrequently: true }).drawImage(this.canvas, 0, 0);
     }
 
-    paintCell(pen, { fill, text, hatched, ticked }, i, j) {
-        const { left, top, cell, numbers } = this.at, x = left + j * cell.w, y = top + i * cell.h;
-        const gap = cell.w > 5 ? 1 : 0;
+    paintCells(pen, look) {
+        const { shown } = this.at;
+        for (let i = 0; i < shown.n; i++)
+            for (let j = 0; j < shown.m; j++)
+                this.paintCell(pen, look.fill(i, j), look.text(i, j), i, j);
+    }
+
+    // Without numbers: a picture of a pixel a cell, drawn larger. There may be a million.
+    paintSquares(pen, look) {
+        const { left, top, cell, shown } = this.at;
+        if (!shown.n || !shown.m)
+            return;
+        const picture = new ImageData(shown.m, shown.n), from = element("canvas");
+        for (let i = 0, at = 0; i < shown.n; i++)
+            for (let j = 0; j < shown.m; j++, at += 4) {
+                const fill = look.fill(i, j);
+                if (fill) {
+                    picture.data.set(fill, at);
+                    picture.data[at + 3] = 255;
+                }
+            }
+        from.width = shown.m;
+        from.height = shown.n;
+        from.getContext("2d").putImageData(picture, 0, 0);
+        pen.imageSmoothingEnabled = false;
+        pen.drawImage(from, left, top, shown.m * cell.w, shown.n * cell.h);
+        for (let i = 1; cell.w > 5 && i < shown.n; i++)
+            pen.clearRect(left, top + i * cell.h - 1, shown.m * cell.w, 1);
+        for (let j = 1; cell.w > 5 && j < shown.m; j++)
+            pen.clearRect(left + j * cell.w - 1, top, 1, shown.n * cell.h);
+    }
+
+    paintCell(pen, fill, text, i, j) {
+        const { left, top, cell } = this.at, x = left + j * cell.w, y = top + i * cell.h;
+        const w = cell.w - 1, h = cell.h - 1;
         if (fill) {
             pen.fillStyle = css(fill);
-            pen.fillRect(x, y, cell.w - gap, cell.h - gap);
+            pen.fillRect(x, y, w, h);
         } else {
             pen.strokeStyle = "#9aa1a8";
             pen.setLineDash([2, 3]);
             pen.lineWidth = 1;
-            if (gap)
-                pen.strokeRect(x + 0.5, y + 0.5, cell.w - 2, cell.h - 2);
+            pen.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
             pen.setLineDash([]);
         }
-        if (hatched && gap)
-            this.hatch(pen, x, y, cell.w - gap, cell.h - gap);
-        if (ticked)
-            text = numbers ? "✓" : "";
-        if (!numbers || !text)
-            return;
+        if (this.matrix.status && this.matrix.status[i * this.matrix.m + j] === SKIPPED)
+            this.hatch(pen, x, y, w, h);
         pen.font = `12px ${MONO}`;
         pen.fillStyle = !fill ? PALE : fill === HIDDEN ? "#5d646b" : inkOn(fill);
         pen.textAlign = "center";
         pen.textBaseline = "middle";
-        pen.fillText(text, x + (cell.w - 1) / 2, y + cell.h / 2);
+        pen.fillText(text, x + w / 2, y + cell.h / 2);
     }
 
     hatch(pen, x, y, w, h) {

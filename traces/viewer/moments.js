@@ -108,13 +108,13 @@ function panelOf(trace, moment, batch, head, name) {
 
 const LATER = 0, NOW = 1, GONE = 2, SKIPPED = 3; // of a pair of query and key
 
-// Keys in a tile: from what is recorded, for a kernel may take another width than it was told.
+// The key behind a tile's last. Its width is --tile's; where an older trace does not say that, the
+// least step from tile to tile.
 function tileEnd(trace, moment, batch, head, tile) {
     const keys = trace.memory(moment.pass, batch, head, "k").n;
     const starts = [...new Set(trace.tiles(moment.pass, batch, head).map((t) => t.j))].sort((a, b) => a - b);
-    const told = Number((trace.run.settings?.tile || "").split(",")[1]) || keys;
     const steps = starts.slice(1).map((j, i) => j - starts[i]);
-    const width = Math.min(told, keys, ...steps);
+    const width = Number(trace.run.settings?.tile.split(",")[1]) || Math.min(keys, ...steps);
     return Math.min(tile.j + width, keys, ...cutsOf(trace).filter((cut) => cut > tile.j));
 }
 

@@ -137,7 +137,7 @@ class Trace {
     // The scale of the scores: what run.json says, else the usual one.
     scale() {
         const q = this.step(0, 0, 0, "q");
-        return this.run.scale ?? Math.fround(1 / Math.sqrt(q ? q.m : 1));
+        return f32(this.run.scale ?? 1 / Math.sqrt(q ? q.m : 1)); // JSON's is a decimal near it
     }
 
     // May query i of the run look at key j, and what is added to their score? From run.json;
