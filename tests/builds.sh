@@ -143,7 +143,7 @@ fast_kernels() {
         elif "build/$1/tests/fast" "$3" 5 > "$work/log" 2>&1; then
             say "ok - fast kernels: $1, $(tail -n 1 "$work/log")"
         else
-            say "not ok - $1: $(grep -m 1 -E 'Sanitizer|runtime error|not ok|stopped' "$work/log")"
+            say "not ok - $1: $(grep -m 1 -E 'Sanitizer|runtime error|not ok|stopped|^fast: ' "$work/log")"
         fi
     done
     command -v valgrind > /dev/null || { say "skip - fast kernels: valgrind is not here (make setup)"; return; }

@@ -42,4 +42,4 @@ done > "$work/all"
 cat "$work/all"
 count() { grep -c "^$1 - " "$work/all"; }
 echo "device_cases: $(count ok) passed, $(count 'not ok') failed, $(count skip) skipped"
-[ "$(count 'not ok')" = 0 ] && [ "$(count ok)" -gt 0 ]
+[ "$(count 'not ok')" = 0 ] && [ $(($(count ok) + $(count skip))) -gt 0 ]
