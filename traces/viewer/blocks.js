@@ -52,12 +52,15 @@ class BlocksView {
             ? { sequence: meant[0], token: meant[1], ...translate(pool, ...meant, g) } : null;
         this.pool.replaceChildren(element("span", "word", "pool"),
             ...pool.blocks.map((block) => this.block(pool, block, where)));
-        this.tables.replaceChildren(...pool.table.flatMap((entries, s) => [element("span", "word", `s${s}`),
-            ...entries.map((block, e) => {
+        this.tables.replaceChildren(...pool.table.map((entries, s) => {
+            const line = element("div", "line");
+            line.append(element("span", "word", `s${s}`), ...entries.map((block, e) => {
                 const box = element("span", `entry s${s % 6}`, `e${e} → ${block}`);
                 box.classList.toggle("lit", Boolean(where && where.sequence === s && where.entry === e));
                 return box;
-            }), element("br")]));
+            }));
+            return line;
+        }));
         this.text.textContent = where ? translationText(pool, meant[0], meant[1], g).join("\n")
             : "Point at a token: its address, step by step.";
     }
