@@ -9,7 +9,9 @@ program, more columns than a screen) are shown too. One `ok - ` or `not ok - ` l
 line counts them. Exit: 0, 1 something is wrong, 4 no browser.
 """
 
+import contextlib
 import csv
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = os.environ.get("VIEWER_BUILD", "traces/viewer/build.sh")  # tests/viewer.sh has wrong ones, too
 sys.path.insert(0, str(ROOT / "docs" / "book"))
 import check as browser_check  # the book's: how a browser is started, contrast, width
 
@@ -88,20 +91,20 @@ class Page:
     def type(self, key):
         ActionChains(self.browser).send_keys(key).perform()
 
-    def frame(self, panel, i, j):
-        """The colour at the upper edge of a cell, where a frame is painted."""
-        return self.run("""
-            const view = viewer.views.get(arguments[0]), { left, top, cell } = view.at;
-            const ratio = view.canvas.width / parseFloat(view.canvas.style.width);
-            const x = (left + (arguments[2] + 0.5) * cell.w) * ratio, y = (top + arguments[1] * cell.h) * ratio;
-            return [...view.canvas.getContext("2d").getImageData(x, y, 1, 1).data].slice(0, 3);
-            """, panel, i, j)
-
     def lit(self, panel):
-        """Cells of a matrix that are framed in yellow."""
-        n, m = self.run("const x = viewer.views.get(arguments[0]).matrix; return [x.n, x.m]", panel)
-        colours = {(i, j): self.frame(panel, i, j) for i in range(n) for j in range(m)}
-        return [cell for cell, (r, g, b) in colours.items() if r > 150 and 135 < g < 220 and b < 60]
+        """Cells of a matrix that lie in a yellow frame, as the page has it on the screen."""
+        return [tuple(cell) for cell in self.run("""
+            const view = viewer.views.get(arguments[0]), { n, m } = view.matrix, { x, y } = view.canvas.getBoundingClientRect();
+            const frames = [...view.figure.querySelectorAll(".frame")].filter((f) =>
+                getComputedStyle(f).borderTopColor === "rgb(255, 196, 0)").map((f) => f.getBoundingClientRect());
+            const lit = [];
+            for (let i = 0; i < n; i++)
+                for (let j = 0; j < m; j++) {
+                    const [cx, cy] = view.middleOf(i, j);
+                    if (frames.some((f) => f.left < x + cx && x + cx < f.right && f.top < y + cy && y + cy < f.bottom))
+                        lit.push([i, j]);
+                }
+            return lit;""", panel)]
 
     def address(self):
         """What the bar shows behind the #; the page waits a moment before it writes there."""
@@ -154,6 +157,55 @@ def numbers(page):
         check(f"{panel}: within 1e-6 in all {far[panel]['cells']} cells", far[panel]["by"] <= 1e-6, far[panel])
     kernels = page.run(AGAIN, False)
     check("the kernels' traces: within 1e-5", kernels and all(x["by"] <= 1e-5 for x in kernels.values()), kernels)
+
+
+# Cells of a trace's first two heads whose formula lights a cell that the answer does not depend on, or
+# forgets one: every number on the table becomes another, one at a time. What chapter 07's tile of scores
+# is made of is lit when the tile is pointed at.
+INPUTS = """
+const { explain, momentsOf, panelOf } = viewerParts, trace = viewer.traces[arguments[0]], wrong = [];
+const same = (x, y) => x === y || (Number.isNaN(x) && Number.isNaN(y));
+let looked = 0;
+for (let head = 0; head < Math.min(2, trace.H); head++)
+    for (const moment of momentsOf(trace, 0, head))
+        for (const panel of moment.now) {
+            const matrix = panelOf(trace, moment, 0, head, panel);
+            for (let n = 0; n < matrix.data.length; n++) {
+                const cell = [Math.floor(n / matrix.m), n % matrix.m];
+                const told = explain(trace, moment, 0, head, panel, ...cell);
+                if (told.again !== undefined && matrix.data[n] !== 0)
+                    look(moment, head, panel, cell, told);
+            }
+        }
+function look(moment, head, panel, cell, told) {
+    const lit = new Set(told.inputs.flatMap((x) => x.cells.map((at) => `${x.panel} ${at}`)));
+    const through = ["state", "acc"].includes(panel) ? ["q", "k"] : [];
+    looked++;
+    for (const name of moment.panels.filter((p) => p !== panel && !through.includes(p) &&
+        !["plane", "ended", "ended_acc", "block_table", "cache"].includes(p))) {
+        const from = panelOf(trace, moment, 0, head, name);
+        for (let n = 0; n < from.data.length; n++) {
+            const old = from.data[n], key = `${name} ${[Math.floor(n / from.m), n % from.m]}`;
+            const changes = [100, -100, NaN].some((x) => {
+                from.data[n] = x;
+                return !same(explain(trace, moment, 0, head, panel, ...cell).again, told.again);
+            });
+            from.data[n] = old;
+            if (changes !== lit.has(key) && old !== -Infinity)
+                wrong.push(`${panel} ${cell}: ${key} is ${changes ? "not " : ""}lit`);
+        }
+    }
+}
+return [looked, wrong.slice(0, 5)];
+"""
+
+
+def inputs(page):
+    page.open()
+    for words in (("02_masking", "fruit"), ("05_kv_cache",), ("07_flash_tiling", "fruit")):
+        looked, wrong = page.run(INPUTS, page.trace(*words))
+        check(f"{words[0]}: what is lit goes in, and nothing else does, for {looked} cells",
+              looked > 50 and not wrong, wrong)
 
 
 # --- pointing and clicking ------------------------------------------------------------------------
@@ -212,7 +264,7 @@ def keys(page):
     last = page.run("return viewer.state.at === viewer.moments.length - 1")
     check("End is the output", last and "output" in page.run("return viewer.moment.now.join()"))
     page.run("viewer.views.get('output').canvas.focus()")
-    for key in (Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_RIGHT):
+    for key in (Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_LEFT, Keys.ARROW_RIGHT):
         page.type(key)
     check("arrows in a matrix walk its cells", "O[apple, d1]" in page.text(".cell"), page.text(".cell"))
     check("and leave the step alone", page.run("return viewer.state.at === viewer.moments.length - 1"))
@@ -323,16 +375,22 @@ def blocks(page):
     check("pointing at a token translates its address", f"table[1] = block {block}" in said and
           f"= {byte} of the pool" in said and "slot 4 mod 3 = 1" in said, said)
     check("its entry is lit", page.text(".entry.lit") == f"e1 → {block}", page.text(".entry.lit"))
+    page.run("document.querySelector(\"button.slot[data-token='0:0']\").focus()")
+    page.type(Keys.TAB)
+    check("Tab goes from token to token, and each tells its address", page.run(
+        "return document.activeElement.dataset.token") == "0:1" and "token 1" in page.text(".translation"),
+        page.text(".translation"))
     free = page.browser.find_elements(By.CSS_SELECTOR, ".block.free")
     check("free blocks are there, and pale", len(free) == 11 - 3 * 2, len(free))
 
 
 def counters(page):
     page.open()
-    folder = page.folder
     trace = page.trace("02_masking", "fruit")
     page.go(trace, 99)
-    rows = list(csv.DictReader((folder / "runs" / str(trace + 1) / "counts.csv").open()))
+    with tempfile.TemporaryDirectory() as folder:
+        record(folder, "02_masking", "--example", "fruit")
+        rows = list(csv.DictReader(open(f"{folder}/counts.csv", encoding="ascii")))
     said = page.text(".counters")
     check("the counters at the output are counts.csv's", f"{int(rows[-1]['flops']):,}" in said and
           f"bytes read {rows[-1]['read_bytes']} B" in said, said)
@@ -366,7 +424,12 @@ def pairs(page):
     said = page.text(".cell")
     check("pointing at a difference says both numbers", "02_masking" in said and "0.7204 away" in said, said)
     page.browser.find_element(By.XPATH, "//button[text()='swap']").click()
-    check("swap swaps", page.run("return viewer.a.program") == "02_masking")
+    check("swap swaps, and stays at the step", page.run("return viewer.a.program + viewer.moment.name")
+          == "02_maskingweights", page.run("return viewer.a.program + viewer.moment.name"))
+    pale = page.run("return [0, 1, 2].map((i) => { const v = viewer.views.get(`weights beside ${i}`); "
+                    "const [x, y] = v.middleOf(0, 4); return v.canvas.getContext('2d')"
+                    ".getImageData(x - 4, y - 4, 1, 1).data.slice(0, 3).join() === '233,236,239'; })")
+    check("each trace's own mask says which weights are hidden, and no difference is", pale == [True, False, False], pale)
     page.go(page.trace("06_paged_blocks", "fruit"), 5, b=page.trace("07_flash_tiling", "fruit"))
     check("what the other trace never made is said", "has no such step" in page.text(".verdict"), page.text(".verdict"))
 
@@ -401,39 +464,59 @@ def record(folder, program, *flags):
                    check=True, stdout=subprocess.DEVNULL)
 
 
-NAMES = ("sly", "old", "wide", "cut", "dead", "nan", "scale")
+SLY = "a</script><b> \"q\\ é🍎 &amp;"
+FOREIGN = {  # by name: a program and its flags; a word that begins with @ is an array, made below
+    "sly": ("02_masking", "--example", "random", "--n", "4", "--dim", "3", "--tokens", SLY),
+    "old": ("07_flash_tiling", "--example", "fruit"),
+    "wide": ("02_masking", "--example", "random", "--n", "300", "--dim", "2"),
+    "cut": ("07_flash_tiling", "--example", "random", "--n", "9", "--tile", "3,2", "--cut", "4,7", "--prefill", "9"),
+    "dead": ("02_masking", "--example", "random", "--n", "3", "--m", "5", "--mask", "padding=0"),
+    "nan": ("01_naive_attention", "--q", "@nan", "--k", "@nan", "--v", "@nan"),
+    "scale": ("04_gqa", "--x", "example", "--scale", "0.7071067"),
+    "whole": ("04_gqa", "--q", "@all", "--k", "@all", "--v", "@all"),
+    "past": ("05_kv_cache", "--q", "@late", "--k", "@late", "--v", "@late", "--past-k", "@early", "--past-v", "@early"),
+    "none kept": ("05_kv_cache", "--x", "example", "--no-cache", "--prefill", "1"),
+    "twins/twin": ("01_naive_attention",),
+    "twin": ("01_naive_attention",),
+}
+ARRAYS = (("nan", "values", "2,2", "nan", "nan", "1", "inf"), ("all", "random", "1,2,6,3", "1"),
+          ("early", "slice", "@all", "2", "0", "4"), ("late", "slice", "@all", "2", "4", "6"))
+
+
+@contextlib.contextmanager
+def page_of(browser, *names):
+    """A page of foreign traces, and each one's number there."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        words = lambda all: [f"{work}/{word[1:]}.npy" if word.startswith("@") else word for word in all]
+        for name, *kind in ARRAYS:
+            subprocess.run(["build/tests/make_arrays", f"{work}/{name}.npy", *words(kind)], cwd=ROOT, check=True)
+        (work / "twins").mkdir()
+        for name in names:
+            program, *flags = FOREIGN[name]
+            record(work / name, program, *words(flags))
+        for name in ("run.json", "counts.csv", "trace.txt"):
+            (work / "old" / name).unlink(missing_ok=True)
+        subprocess.run(["sh", BUILD, "--into", str(work / "page"), *(str(work / n) for n in names)],
+                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        yield Page(browser, work / "page"), {name: n for n, name in enumerate(names)}
 
 
 def foreign(page):
     """Traces of all sorts, shown through make viewer's own script."""
-    with tempfile.TemporaryDirectory() as work:
-        show_foreign(page.browser, pathlib.Path(work))
+    with page_of(page.browser, *FOREIGN) as (page, number):
+        show_foreign(page, number)
 
 
-def show_foreign(browser, work):
-    sly = "a</script><b> \"q\\ é🍎 &amp;"
-    record(work / "sly", "02_masking", "--example", "random", "--n", "4", "--dim", "3", "--tokens", sly)
-    record(work / "old", "07_flash_tiling", "--example", "fruit")
-    for name in ("run.json", "counts.csv", "trace.txt"):
-        (work / "old" / name).unlink(missing_ok=True)
-    record(work / "wide", "02_masking", "--example", "random", "--n", "300", "--dim", "2")
-    record(work / "cut", "07_flash_tiling", "--example", "random", "--n", "9", "--tile", "3,2", "--cut", "4,7", "--prefill", "9")
-    record(work / "dead", "02_masking", "--example", "random", "--n", "3", "--m", "5", "--mask", "padding=0")
-    array = str(work / "nan.npy")
-    subprocess.run(["build/tests/make_arrays", array, "values", "2,2", "nan", "nan", "1", "inf"], cwd=ROOT, check=True)
-    record(work / "nan", "01_naive_attention", *(word for x in "qkv" for word in (f"--{x}", array)))
-    record(work / "scale", "04_gqa", "--x", "example", "--scale", "0.7071067")
-    subprocess.run(["sh", "traces/viewer/build.sh", "--into", str(work / "page"), *(str(work / n) for n in NAMES)],
-                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    page = Page(browser, work / "page")
+def show_foreign(page, number):
     page.open("step=3")
     check("names that are markup, quotes or signs are shown as they are",
-          page.run("return viewer.a.step(0, 0, 0, 'q').rows.join('|')") == sly.replace(" ", "|"),
+          page.run("return viewer.a.step(0, 0, 0, 'q').rows.join('|')") == SLY.replace(" ", "|"),
           page.run("return viewer.a.step(0, 0, 0, 'q').rows.join('|')"))
     page.pointer("masked", 0, 0)
     check("and open nothing", "a</script><b>" in page.text(".cell") and page.run("return document.querySelectorAll('b').length") == 1,
           page.text(".cell"))
-    for trace, name in enumerate(NAMES):
+    for name, trace in number.items():
         page.go(trace)
         for step in range(page.run("return viewer.moments.length")):
             page.go(trace, step)
@@ -441,24 +524,69 @@ def show_foreign(browser, work):
                 page.run("viewer.set({ cell: { panel: arguments[0], i: 0, j: 0 } })", panel)
         complaints = page.complaints()
         check(f"{name}: every step is shown", not complaints, complaints)
-    far = page.run(AGAIN, 3)
+    names = page.run("return viewer.traces.map((t) => t.name)")
+    check("no two traces have the same name", len(set(names)) == len(names), names)
+    far = page.run(AGAIN, number["cut"])
     check("keys cut into parts: each part's tiles and the merged state give the output",
           all(far[panel]["by"] <= 1e-6 for panel in ("state", "acc", "output")), far)
-    far = page.run(AGAIN, 5)
+    far = page.run(AGAIN, number["nan"])
     check("rows of NaN are no dead rows", far["weights"]["most"] == 0, far)
-    far = page.run(AGAIN, 6)
+    far = page.run(AGAIN, number["scale"])
     check("a scale that is no short decimal: the same bits", far["scaled"]["most"] == 0, far)
-    page.go(4, page.run("return viewerParts.momentsOf(viewer.traces[4], 0, 0).findIndex((m) => m.name === 'weights')"))
-    page.pointer("weights", 0, 0)
-    check("a dead row is called one", "dead row" in page.text(".cell"), page.text(".cell"))
-    page.go(1, 2)
+
+
+def words(page):
+    """What the page says of runs that are not the usual ones."""
+    with page_of(page.browser, "dead", "old", "none kept", "past", "whole") as (page, number):
+        page.open()
+        show_words(page, number)
+
+
+def show_words(page, number):
+    page.go(number["dead"])
+    for panel in ("weights", "output"):
+        page.go(number["dead"], page.step_named(panel))
+        page.pointer(panel, 0, 0)
+        check(f"a dead row is called one: {panel}", "dead row" in page.text(".cell") and not page.lit("v"), page.text(".cell"))
+    page.go(number["old"], 2)
     check("an older trace says what it lacks", "no counts.csv" in page.text(".counters"), page.text(".counters"))
-    page.go(2, 2)
+    page.go(number["none kept"], 99)
+    page.go(number["none kept"], page.step_named("q", 1))
+    check("without a cache nothing is called kept", "computed once more" in page.text(".step"), page.text(".step"))
+    page.go(number["past"], 99)
+    page.go(number["past"], page.step_named("output", 1), b=number["whole"])
+    check("queries behind a past stand beside those of a run without one",
+          "same bits in all 3" in page.text(".verdict"), page.text(".verdict"))
+
+
+def wide(page):
+    """Many tokens: a picture, which pointing leaves as it is."""
+    with page_of(page.browser, "wide") as (page, number):
+        page.open()
+        show_wide(page)
+
+
+def show_wide(page):
+    page.go(0, 2)
     check("three hundred tokens still are one picture", page.run("return viewer.views.get('scaled').at.cell.w") == 3 and
           not page.run(browser_check.LOOK), page.run(browser_check.LOOK))
+    painted = page.run("""
+        let painted = 0;
+        for (const view of viewer.views.values()) {
+            const paint = view.paint;
+            view.paint = function (...given) { painted++; paint.apply(this, given); };
+        }
+        for (let n = 0; n < 50; n++)
+            viewer.point("scaled", n, 2 * n);
+        return painted;""")
+    check("pointing paints no picture anew", painted == 0, painted)
+    one = page.run("return viewer.views.get('q').figure.querySelectorAll('.frame').length")
+    page.run("viewer.point('scores', 3, 3)")
+    check("a row that is lit has one frame", one == 0 and page.run(
+        "return viewer.views.get('q').figure.querySelectorAll('.frame').length") == 1)
 
 
-PARTS = (numbers, cells, keys, heads, slider, tiles, blocks, counters, pairs, pages, foreign)
+PARTS = (numbers, inputs, cells, keys, heads, slider, tiles, blocks, counters, pairs, pages, foreign, words, wide)
 
 
 def main(arguments):

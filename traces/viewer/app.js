@@ -38,10 +38,8 @@ class Viewer {
     constructor(root, raw) {
         this.root = root;
         this.traces = raw.map((one) => new Trace(one));
-        this.traces.forEach((trace, i) => { // two runs of the same flags, made by different code
-            if (this.traces.some((other, n) => n !== i && other.name === trace.name))
-                trace.name += ` · ${raw[i].name}`;
-        });
+        nameApart(this.traces, raw.map((one) => one.name));
+        nameApart(this.traces, raw.map((_, i) => i + 1)); // the folders' last names are alike, too
         this.views = new Map();
         this.token = null; // of the block table, [sequence, token], while it is pointed at
         this.state = { a: 0, b: -1, batch: 0, head: 0, at: 0, cell: null, locked: false };
@@ -95,7 +93,7 @@ class Viewer {
         this.chooseA = select("trace ");
         this.chooseB = select("beside it ", "nothing");
         this.swap = element("button", "", "swap");
-        this.swap.addEventListener("click", () => this.set({ a: this.state.b, b: this.state.a }));
+        this.swap.addEventListener("click", () => this.swapTraces());
         this.choice.append(this.swap);
         this.chooseA.addEventListener("change", () => this.set({ a: Number(this.chooseA.value), at: 0, cell: null, locked: false }));
         this.chooseB.addEventListener("change", () => this.set({ b: Number(this.chooseB.value) }));
@@ -153,12 +151,21 @@ class Viewer {
         this.set({ at: Math.min(this.moments.length - 1, Math.max(0, to)) });
     }
 
+    // The other trace comes first, at the same step of its own.
+    swapTraces() {
+        const { a, b, batch, head, at: step } = this.state, { name, pass, tile } = this.moment;
+        const found = momentsOf(this.b, batch, head).findIndex((other) =>
+            other.name === name && other.pass === pass && other.tile?.name === tile?.name);
+        this.set({ a: b, b: a, at: found < 0 ? step : found });
+    }
+
     // Pointing at a cell shows it, until one is held.
     point(panel, i, j) {
-        if (!this.state.locked) {
-            this.state.cell = { panel, i, j };
-            this.show();
-        }
+        const { cell, locked } = this.state;
+        if (locked || (cell && cell.panel === panel && cell.i === i && cell.j === j))
+            return;
+        this.state.cell = { panel, i, j };
+        this.showPointed();
     }
 
     // A token of any sequence in the block table: its address, whatever is held.
@@ -170,7 +177,7 @@ class Viewer {
     leave() {
         if (!this.state.locked && this.state.cell) {
             this.state.cell = null;
-            this.show();
+            this.showPointed();
         }
     }
 
@@ -261,10 +268,17 @@ class Viewer {
         this.dropLostCell();
         this.showChoice();
         this.showHeads();
+        this.showPointed();
+        this.showCounters();
+    }
+
+    // What a pointer changes: the frames, and the cell's formula.
+    showPointed() {
+        const { cell, batch, head } = this.state;
+        this.told = cell && explain(this.a, this.moment, batch, head, cell.panel, cell.i, cell.j);
         this.showBeside();
         this.showTable();
         this.showCell();
-        this.showCounters();
     }
 
     dropLostCell() {
@@ -298,7 +312,7 @@ class Viewer {
             const matrix = a.stacked(state.batch, h, "weights", this.moment.pass) ||
                 a.stacked(state.batch, h, "output", this.moment.pass);
             if (matrix)
-                button.prepend(thumbnail(this.hidden(matrix, matrix.name)));
+                button.prepend(thumbnail(matrix));
             parts.push(button);
         }
         this.heads.replaceChildren(...parts);
@@ -338,68 +352,64 @@ class Viewer {
 
     // All matrices of this pass so far, what goes into the cell lit.
     showTable() {
-        const { batch, head, cell } = this.state, { moment } = this;
-        const told = cell && explain(this.a, moment, batch, head, cell.panel, cell.i, cell.j);
+        const { batch, head } = this.state, { moment } = this;
         const old = moment.panels.filter((name) => !moment.now.includes(name));
         // Steps are read from left to right; of tiles there are many, and what moves comes first.
-        const order = this.a.tiles(moment.pass, batch, head).length ? [...moment.now, ...old] : moment.panels;
-        const shown = order.map((name) => {
-            const view = this.view(name), fresh = moment.now.includes(name);
-            if (name === "block_table") {
-                view.draw(poolOf(this.a, moment.pass), { fresh, g: this.a.kvHead(head),
-                    meant: this.token || (cell && ["k", "v"].includes(cell.panel) ? [batch, cell.i] : null) });
-                return view;
-            }
-            const matrix = panelOf(this.a, moment, batch, head, name), [title, kind] = PANELS[name];
-            const lit = told ? told.inputs.filter((x) => x.panel === name).flatMap((x) => x.cells) : [];
-            const small = !fresh && matrix.n * matrix.m > 42;
-            view.draw(this.hidden(matrix, name), { title, kind, fresh, lit, small,
-                cursor: cell && cell.panel === name ? [cell.i, cell.j] : null });
-            return view;
-        });
-        this.place(this.table, shown);
+        const tiled = this.a.tiles(moment.pass, batch, head).length;
+        const order = tiled ? [...moment.now, ...old] : moment.panels;
+        this.place(this.table, order.map((name) => this.view(name))); // before they ask for colours
+        for (const name of order)
+            if (name === "block_table")
+                this.drawPool();
+            else
+                this.drawPanel(name);
     }
 
-    // Weights that the mask hides look hidden; a small weight does not.
-    hidden(matrix, name) {
-        const rule = name === "weights" && this.a.rule(this.state.batch, this.state.head);
-        if (rule && matrix.first !== undefined)
-            matrix.hidden = (i, j) => !rule.sees(matrix.first + i, j);
-        return matrix;
+    drawPool() {
+        const { batch, head, cell } = this.state, { pass, now } = this.moment;
+        const held = cell && ["k", "v"].includes(cell.panel) ? [batch, cell.i] : null;
+        this.view("block_table").draw(poolOf(this.a, pass), { g: this.a.kvHead(head),
+            fresh: now.includes("block_table"), meant: this.token || held });
+    }
+
+    drawPanel(name) {
+        const { batch, head } = this.state, { moment, told } = this, [title, kind] = PANELS[name];
+        const matrix = panelOf(this.a, moment, batch, head, name), fresh = moment.now.includes(name);
+        const lit = told ? told.inputs.filter((x) => x.panel === name).flatMap((x) => x.cells) : [];
+        this.view(name).draw(matrix, { title, kind, fresh, lit, cursor: this.cursorIn(name),
+            small: !fresh && matrix.n * matrix.m > 42 });
+    }
+
+    cursorIn(name) {
+        const { cell } = this.state;
+        return cell && cell.panel === name ? [cell.i, cell.j] : null;
     }
 
     // The step in both traces, and the difference.
     showBeside() {
-        const { batch, head, cell } = this.state, name = this.panelBeside();
         this.beside.hidden = !this.b;
         if (!this.b)
             return;
-        const compared = this.comparedStep(name);
-        this.compared = compared;
-        const [title, kind] = PANELS[name], cursor = cell && cell.panel === name ? [cell.i, cell.j] : null;
-        const views = [];
-        if (compared.difference) {
-            const three = [[panelOf(this.a, this.moment, batch, head, name), this.a.name, kind],
-                [compared.theirs, this.b.name, kind],
-                [compared.difference, "the second less the first", "difference"]];
-            three.forEach(([matrix, heading, sort], i) => {
-                const view = this.view(`${name} beside ${i}`);
-                view.draw(this.hidden(matrix, name), { title: heading, kind: sort, cursor, small: matrix.m > 5 });
-                views.push(view);
-            });
-        }
-        const verdict = element("p", compared.same ? "verdict same" : "verdict", `${title}: ${compared.verdict}`);
-        this.place(this.beside, [{ figure: verdict }, ...views]);
+        const { batch, head } = this.state, name = this.panelBeside(), [title, kind] = PANELS[name];
+        const { theirs, difference, same, verdict } = this.comparedStep(name);
+        const three = difference ? [[panelOf(this.a, this.moment, batch, head, name), this.a.name, kind],
+            [theirs, this.b.name, kind],
+            [difference, "the second less the first", "difference"]] : [];
+        const views = three.map((_, i) => this.view(`${name} beside ${i}`));
+        const line = element("p", same ? "verdict same" : "verdict", `${title}: ${verdict}`);
+        this.place(this.beside, [{ figure: line }, ...views]);
+        three.forEach(([matrix, heading, sort], i) => views[i].draw(matrix,
+            { title: heading, kind: sort, cursor: this.cursorIn(name), small: matrix.m > 5 }));
     }
 
     // The same answer while nothing changes but the cell that is pointed at: large matrices take time.
     comparedStep(name) {
-        const { a, b, at: step, batch, head } = this.state, key = [a, b, step, batch, head, name].join();
-        if (this.comparedKey !== key) {
-            this.comparedKey = key;
-            this.comparedLast = compareStep(this.a, this.b, this.moment, batch, head, name);
-        }
-        return this.comparedLast;
+        const { a, b, at: step, batch, head } = this.state, when = [a, b, step, batch, head].join();
+        if (this.comparedWhen !== when)
+            Object.assign(this, { comparedWhen: when, compared: new Map() });
+        if (!this.compared.has(name))
+            this.compared.set(name, compareStep(this.a, this.b, this.moment, batch, head, name));
+        return this.compared.get(name);
     }
 
     // Beside each other stands what is held, or else what the moment adds last but lse.
@@ -418,7 +428,7 @@ class Viewer {
             return this.cell.replaceChildren(element("h3", "", "a cell"),
                 element("p", "", "Point at a number: its formula, and what goes into it. Click to hold it."));
         const matrix = panelOf(this.a, this.moment, batch, head, cell.panel), value = at(matrix, cell.i, cell.j);
-        const told = explain(this.a, this.moment, batch, head, cell.panel, cell.i, cell.j);
+        const { told } = this;
         const column = matrix.m > 1 || cell.panel === "state" ? `, ${matrix.columns[cell.j]}` : "";
         const title = element("h3", "", `${PANELS[cell.panel][2]}[${matrix.rows[cell.i]}${column}]`);
         if (locked) {
@@ -471,6 +481,15 @@ class Viewer {
         const last = this.b.counts?.last[key];
         return last === undefined ? "" : show(last);
     }
+}
+
+// Two runs of the same flags, made by different code, say by which name theirs differs.
+function nameApart(traces, words) {
+    const names = traces.map((trace) => trace.name);
+    traces.forEach((trace, i) => {
+        if (names.indexOf(names[i]) !== i || names.lastIndexOf(names[i]) !== i)
+            trace.name += ` · ${words[i]}`;
+    });
 }
 
 // The value of the trace beside the one that was computed here.

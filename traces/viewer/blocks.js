@@ -4,6 +4,10 @@
 
 // { T, blocks: [{ number, sequence, entry }], table: [[...]], names: [[...]], G, D } after a pass.
 function poolOf(trace, pass) {
+    return trace.once(`p${pass} pool`, () => makePool(trace, pass));
+}
+
+function makePool(trace, pass) {
     const step = trace.step(pass, 0, 0, "block_table");
     if (!step)
         return null;
@@ -46,44 +50,64 @@ class BlocksView {
     }
 
     // meant: [sequence, token] that is looked at, or null. g: the KV head whose address is told.
+    // What is drawn stays while the pool does, so that a button keeps the focus.
     draw(pool, { meant, fresh, g }) {
         this.figure.classList.toggle("fresh", fresh);
-        const where = meant && pool.table[meant[0]] && meant[1] < pool.names[meant[0]].length
-            ? { sequence: meant[0], token: meant[1], ...translate(pool, ...meant, g) } : null;
-        this.pool.replaceChildren(element("span", "word", "pool"),
-            ...pool.blocks.map((block) => this.block(pool, block, where)));
-        this.tables.replaceChildren(...pool.table.map((entries, s) => {
-            const line = element("div", "line");
-            line.append(element("span", "word", `s${s}`), ...entries.map((block, e) => {
-                const box = element("span", `entry s${s % 6}`, `e${e} → ${block}`);
-                box.classList.toggle("lit", Boolean(where && where.sequence === s && where.entry === e));
-                return box;
-            }));
-            return line;
-        }));
-        this.text.textContent = where ? translationText(pool, meant[0], meant[1], g).join("\n")
+        if (this.drawn !== pool)
+            this.build(pool);
+        const [s, t] = meant || [], known = meant && pool.names[s]?.[t] !== undefined;
+        const where = known ? translate(pool, s, t, g) : null;
+        this.light([...(where ? [this.slots.get(`${s}:${t}`), this.entries.get(`${s}:${where.entry}`)] : [])]);
+        this.text.textContent = where ? translationText(pool, s, t, g).join("\n")
             : "Point at a token: its address, step by step.";
     }
 
-    block(pool, { number, sequence, entry }, where) {
+    light(boxes) {
+        for (const box of this.lit || [])
+            box.classList.remove("lit");
+        for (const box of boxes)
+            box.classList.add("lit");
+        this.lit = boxes;
+    }
+
+    build(pool) {
+        Object.assign(this, { drawn: pool, lit: [], slots: new Map(), entries: new Map() });
+        this.pool.replaceChildren(element("span", "word", "pool"),
+            ...pool.blocks.map((block) => this.block(pool, block)));
+        this.tables.replaceChildren(...pool.table.map((entries, s) => this.line(entries, s)));
+    }
+
+    // The table of one sequence.
+    line(entries, s) {
+        const line = element("div", "line");
+        line.append(element("span", "word", `s${s}`), ...entries.map((block, e) => {
+            const box = element("span", `entry s${s % 6}`, `e${e} → ${block}`);
+            this.entries.set(`${s}:${e}`, box);
+            return box;
+        }));
+        return line;
+    }
+
+    block(pool, { number, sequence, entry }) {
         const box = element("span", sequence < 0 ? "block free" : `block s${sequence % 6}`);
         box.append(element("b", "", String(number)));
         for (let slot = 0; slot < pool.T; slot++)
-            box.append(this.slot(pool, sequence, entry * pool.T + slot, where));
+            box.append(this.slot(pool, sequence, entry * pool.T + slot));
         return box;
     }
 
-    slot(pool, sequence, token, where) {
+    slot(pool, sequence, token) {
         const name = sequence < 0 ? undefined : pool.names[sequence][token];
         if (name === undefined)
             return element("span", "slot", sequence < 0 ? "" : "–");
         const button = element("button", "slot", name);
         button.dataset.token = `${sequence}:${token}`;
-        button.classList.toggle("lit", Boolean(where && where.sequence === sequence && where.token === token));
         button.addEventListener("pointerenter", () => this.told.point(sequence, token));
         button.addEventListener("pointerleave", () => this.told.leave());
         button.addEventListener("focus", () => this.told.point(sequence, token));
+        button.addEventListener("blur", () => this.told.leave());
         button.addEventListener("click", () => this.told.lock(sequence, token));
+        this.slots.set(button.dataset.token, button);
         return button;
     }
 }

@@ -16,7 +16,6 @@ function explain(trace, moment, batch, head, panel, i, j) {
 function given(text, inputs = []) { return { rule: text, numbers: [], inputs }; }
 
 function rowCells(i, m) { return Array.from({ length: m }, (_, j) => [i, j]); }
-function columnCells(j, n) { return Array.from({ length: n }, (_, i) => [i, j]); }
 
 // A long sum shows its first terms and its last.
 function sumText(terms) {
@@ -78,23 +77,24 @@ function explainState(c) {
     const max = at(matrix, i, 1), base = max === -Infinity ? 0 : max;
     const known = Boolean(c.trace.rule(c.batch, c.head));
     const unknown = known ? "" : "This trace does not say which keys are hidden.";
-    const inputs = [{ panel: "plane", cells }, { panel: "state", cells: rowCells(i, 4) }];
+    const tile = { panel: "plane", cells }, own = (...columns) =>
+        ({ panel: "state", cells: columns.map((column) => [i, column]) });
     if (j === 0)
         return { rule: "m′: the maximum before this tile", inputs: [], again: old,
             numbers: [before ? `after the tile before: ${brief(old)}` : "no tile before: −∞"] };
     if (j === 1)
-        return { rule: "m = max(m′, S[i,j] of the tile)", inputs,
+        return { rule: "m = max(m′, S[i,j] of the tile)", inputs: [tile, own(0)],
             again: known ? scores.reduce((m, x) => x > m ? x : m, old) : undefined,
             numbers: [unknown || `= max(${[old, ...scores].map(brief).join(", ")})`] };
     const rescale = f32(Math.exp(f32(old - base)));
     if (j === 2)
         return { rule: "rescale = exp(m′ − m)", again: rescale,
-            inputs: [{ panel: "state", cells: [[i, 0], [i, 1]] }],
+            inputs: [own(0, 1)],
             numbers: [`= exp(${brief(old)} − ${paren(base)})`,
                 rescale === 1 ? "the maximum stays: nothing shrinks" : ""].filter(Boolean) };
     const shares = scores.map((x) => f32(Math.exp(f32(x - base))));
     const tileSum = shares.reduce((s, x) => f32(s + x), 0);
-    return { rule: "l = rescale · l′ + Σ exp(S[i,j] − m)", inputs,
+    return { rule: "l = rescale · l′ + Σ exp(S[i,j] − m)", inputs: [tile, own(1, 2)],
         again: known ? f32(f32(rescale * sumBefore) + tileSum) : undefined,
         numbers: [unknown || `= ${brief(rescale)} · ${brief(sumBefore)} + ${sumText(shares.map(brief))}`] };
 }
@@ -105,7 +105,7 @@ function explainAcc(c) {
     const { i, j } = c, { scores, cells, row } = tileRow(c), rule = c.trace.rule(c.batch, c.head);
     const state = c.get("state"), v = c.get("v"), before = stateBefore(c, "acc");
     const max = at(state, i, 1), base = max === -Infinity ? 0 : max, rescale = at(state, i, 2);
-    const first = c.moment.tile.j, terms = [];
+    const first = c.moment.tile.j, terms = [], read = [];
     let mixed = 0;
     scores.forEach((x, n) => {
         if (!rule || !rule.sees(c.get("q").first + row, first + n))
@@ -113,13 +113,15 @@ function explainAcc(c) {
         const share = f32(Math.exp(f32(x - base)));
         mixed = f32(mixed + f32(share * at(v, first + n, j)));
         terms.push(product(share, at(v, first + n, j)));
+        read.push(first + n);
     });
     const old = before ? at(before, i, j) : 0;
     return { rule: "acc = rescale · acc′ + Σ exp(S[i,j] − m) V[j,d]",
         numbers: [rule ? `= ${brief(rescale)} · ${paren(old)} + ${sumText(terms)}`
             : "This trace does not say which keys are hidden."],
-        inputs: [{ panel: "plane", cells }, { panel: "state", cells: [[i, 1], [i, 2]] },
-            { panel: "v", cells: scores.map((_, n) => [first + n, j]) }],
+        inputs: [{ panel: "plane", cells: cells.filter(([, key]) => read.includes(key)) },
+            { panel: "state", cells: read.length ? [[i, 1], [i, 2]] : [[i, 2]] },
+            { panel: "v", cells: read.map((key) => [key, j]) }],
         again: rule ? f32(f32(rescale * old) + mixed) : undefined };
 }
 
@@ -183,17 +185,20 @@ const EXPLAIN = {
             return explainDivide(c);
         if (!c.has("weights"))
             return given("O = softmax(scale · Q Kᵀ) V, in one go: this device keeps no step between.");
-        const p = c.get("weights"), v = c.get("v"), rule = c.trace.rule(c.batch, c.head), terms = [];
+        const p = c.get("weights"), v = c.get("v"), rule = c.trace.rule(c.batch, c.head);
+        const terms = [], read = [], lse = c.has("lse");
+        if (lse && at(lse, c.i, 0) === -Infinity)
+            return { rule: "0: a dead row, which may look at nothing", numbers: [], inputs: [], again: 0 };
         let sum = 0;
         for (let j = 0; j < p.m; j++)
             if (!rule || rule.sees(p.first + c.i, j)) { // a hidden key's V is never read
                 sum = f32(sum + f32(at(p, c.i, j) * at(v, j, c.j)));
                 terms.push(product(at(p, c.i, j), at(v, j, c.j)));
+                read.push(j);
             }
-        const lse = c.has("lse"), dead = lse && at(lse, c.i, 0) === -Infinity;
         return { rule: "O[i,d] = Σ P[i,j] V[j,d]", numbers: [`= ${sumText(terms)}`],
-            inputs: [{ panel: "weights", cells: rowCells(c.i, p.m) },
-                { panel: "v", cells: columnCells(c.j, v.n) }], again: dead ? 0 : sum };
+            inputs: [{ panel: "weights", cells: read.map((j) => [c.i, j]) },
+                { panel: "v", cells: read.map((j) => [j, c.j]) }], again: sum };
     },
 
     lse(c) {

@@ -68,7 +68,7 @@ function looks(matrix, kind) {
 
 // The sizes of a matrix on the page, in pixels: with numbers in the cells, or as small squares.
 function layout(matrix, pen, numbers, widest) {
-    const square = matrix.m <= 24 ? 18 : matrix.m <= 40 ? 14 : matrix.m <= 160 ? 7 : 3;
+    const square = matrix.m <= 24 ? 18 : matrix.m <= 40 ? 14 : matrix.m <= 160 ? 7 : matrix.m <= 400 ? 3 : 2;
     const cell = numbers ? { w: Math.max(40, widest + 7), h: 25 } : { w: square, h: square };
     pen.font = `12px ${FONT}`;
     const names = numbers || square >= 14;
@@ -83,9 +83,25 @@ function layout(matrix, pen, numbers, widest) {
 function fitted(pen, text, width) {
     if (pen.measureText(text).width <= width)
         return text;
-    while (text && pen.measureText(text + "…").width > width)
-        text = text.slice(0, -1);
-    return text + "…";
+    const signs = [...text]; // not half of one
+    while (signs.length && pen.measureText(signs.join("") + "…").width > width)
+        signs.pop();
+    return signs.join("") + "…";
+}
+
+// Cells that lie side by side, or below each other, as one: [{ from: [i, j], to: [i, j] }].
+function runsOf(cells) {
+    const runs = [];
+    for (const [i, j] of cells) {
+        const { from, to } = runs[runs.length - 1] || { from: [], to: [] };
+        const beside = i === from[0] && i === to[0] && j === to[1] + 1;
+        const below = j === from[1] && j === to[1] && i === to[0] + 1;
+        if (beside || below)
+            runs[runs.length - 1].to = [i, j];
+        else
+            runs.push({ from: [i, j], to: [i, j] });
+    }
+    return runs;
 }
 
 class MatrixView {
@@ -99,7 +115,8 @@ class MatrixView {
         this.canvas = document.createElement("canvas");
         this.canvas.tabIndex = 0;
         this.canvas.setAttribute("role", "img");
-        this.scroll.append(this.canvas);
+        this.frames = element("div", "frames");
+        this.scroll.append(this.canvas, this.frames);
         this.figure.append(this.caption, this.scroll);
         this.listen(told);
     }
@@ -161,31 +178,30 @@ class MatrixView {
         const colour = getComputedStyle(this.figure).color || INK;
         const key = [kind, small, colour, window.devicePixelRatio].join();
         if (this.painted !== matrix || this.key !== key) {
-            Object.assign(this, { painted: matrix, key, framed: null });
+            Object.assign(this, { painted: matrix, key });
             this.measure(pen, matrix, looks(matrix, kind), small);
             this.paint(pen, looks(matrix, kind), colour);
             this.say(matrix);
         }
-        this.light(pen, lit, cursor);
+        this.light(lit, cursor);
     }
 
-    // Frames go, and others come: only where they are is anything painted anew.
-    light(pen, lit, cursor) {
-        if (this.framed) {
-            const [x, y, w, h] = this.framed, r = this.ratio;
-            pen.clearRect(x, y, w, h);
-            pen.drawImage(this.bare, x * r, y * r, w * r, h * r, x, y, w, h);
-        }
-        const { left, top, cell } = this.at, all = cursor ? [...lit, cursor] : lit;
-        const least = (pick) => all.reduce((m, c) => Math.min(m, pick(c)), Infinity);
-        const most = (pick) => all.reduce((m, c) => Math.max(m, pick(c)), -Infinity);
-        this.framed = all.length ? [left + least((c) => c[1]) * cell.w - 4, top + least((c) => c[0]) * cell.h - 4,
-            (most((c) => c[1]) - least((c) => c[1]) + 1) * cell.w + 8,
-            (most((c) => c[0]) - least((c) => c[0]) + 1) * cell.h + 8].map(Math.round) : null;
-        for (const [i, j] of lit)
-            this.frame(pen, i, j, "#ffc400", 1.5);
-        if (cursor)
-            this.frame(pen, ...cursor, "#ffffff", 2);
+    // Frames lie over the canvas, which stays as it is: a pointer moves many times a second.
+    light(lit, cursor) {
+        const { n, m } = this.at.shown, seen = ([i, j]) => i < n && j < m;
+        const frames = runsOf(lit.filter(seen)).map((run) => this.frame("frame lit", run));
+        if (cursor && seen(cursor))
+            frames.push(this.frame("frame", { from: cursor, to: cursor }));
+        this.frames.replaceChildren(...frames);
+    }
+
+    frame(className, { from, to }) {
+        const { left, top, cell } = this.at, frame = element("div", className);
+        frame.style.left = `${left + from[1] * cell.w}px`;
+        frame.style.top = `${top + from[0] * cell.h}px`;
+        frame.style.width = `${(to[1] - from[1] + 1) * cell.w - 1}px`;
+        frame.style.height = `${(to[0] - from[0] + 1) * cell.h - 1}px`;
+        return frame;
     }
 
     measure(pen, matrix, look, small) {
@@ -210,25 +226,20 @@ class MatrixView {
         this.figure.append(line);
     }
 
-    // All but the frames; kept, so that a frame that moves does not paint every cell anew.
     paint(pen, look, colour) {
         const { left, top, cell, shown, numbers } = this.at, ratio = window.devicePixelRatio || 1;
         const width = left + shown.m * cell.w + 4, height = top + shown.n * cell.h + 4;
         this.canvas.style.width = `${width}px`;
         this.canvas.style.height = `${height}px`;
-        this.ratio = Math.min(ratio, 16000 / width, 16000 / height);
-        this.canvas.width = Math.round(width * this.ratio);
-        this.canvas.height = Math.round(height * this.ratio);
-        pen.scale(this.ratio, this.ratio);
+        const sharp = Math.min(ratio, 16000 / width, 16000 / height);
+        this.canvas.width = Math.round(width * sharp);
+        this.canvas.height = Math.round(height * sharp);
+        pen.scale(sharp, sharp);
         if (numbers)
             this.paintCells(pen, look);
         else
             this.paintSquares(pen, look);
         this.paintNames(pen, colour);
-        this.bare = element("canvas");
-        this.bare.width = this.canvas.width;
-        this.bare.height = this.canvas.height;
-        this.bare.getContext("2d", { willReadFrequently: true }).drawImage(this.canvas, 0, 0);
     }
 
     paintCells(pen, look) {
@@ -322,19 +333,5 @@ class MatrixView {
             pen.fillText(fitted(pen, name, top - 8), 0, 0);
             pen.restore();
         }
-    }
-
-    // A frame in two colours: seen on dark cells and on light ones.
-    frame(pen, i, j, inner, wide) {
-        const { left, top, cell, shown } = this.at;
-        if (i >= shown.n || j >= shown.m)
-            return;
-        const x = left + j * cell.w, y = top + i * cell.h;
-        pen.lineWidth = wide + 2;
-        pen.strokeStyle = "#000000";
-        pen.strokeRect(x, y, cell.w - 1, cell.h - 1);
-        pen.lineWidth = wide;
-        pen.strokeStyle = inner;
-        pen.strokeRect(x, y, cell.w - 1, cell.h - 1);
     }
 }

@@ -27,6 +27,10 @@ function headOf(name, head) { return WHOLE.includes(name) ? 0 : head; }
 
 // Moments of one head. panels: what is shown, in order; now: what is new.
 function momentsOf(trace, batch, head) {
+    return trace.once(`b${batch}.h${head} moments`, () => makeMoments(trace, batch, head));
+}
+
+function makeMoments(trace, batch, head) {
     const moments = [];
     for (let pass = 0; pass < trace.passes; pass++) {
         const shown = [];
@@ -41,16 +45,19 @@ function momentsOf(trace, batch, head) {
             const now = newPanels(trace, pass, batch, head, step.name);
             const tiled = step.name === "output" && trace.tiles(pass, batch, head).length;
             shown.push(...(tiled ? ["ended", "ended_acc"] : []), ...now);
-            add(tiled ? { ...step, ...DIVIDE } : { ...step, ...again(step, pass) }, now, [...shown]);
+            add(tiled ? { ...step, ...DIVIDE } : { ...step, ...again(trace, step, pass) }, now, [...shown]);
         }
     }
     return moments;
 }
 
 // From the second pass on, little goes in.
-function again(step, pass) {
-    return step.name === "q" && pass > 0 ? { text: "One more token: one row of Q. Its rows of K and V " +
-        "join those that are kept; only they are new." } : {};
+function again(trace, step, pass) {
+    if (step.name !== "q" || pass === 0)
+        return {};
+    return { text: "One more token: one row of Q. " + (trace.run.settings?.["no-cache"]
+        ? "Nothing is kept: K and V of all tokens before it are computed once more."
+        : "Its rows of K and V join those that are kept; only they are new.") };
 }
 
 function hasStep(trace, pass, batch, head, name) {
@@ -112,10 +119,15 @@ const LATER = 0, NOW = 1, GONE = 2, SKIPPED = 3; // of a pair of query and key
 // least step from tile to tile.
 function tileEnd(trace, moment, batch, head, tile) {
     const keys = trace.memory(moment.pass, batch, head, "k").n;
-    const starts = [...new Set(trace.tiles(moment.pass, batch, head).map((t) => t.j))].sort((a, b) => a - b);
-    const steps = starts.slice(1).map((j, i) => j - starts[i]);
-    const width = Number(trace.run.settings?.tile.split(",")[1]) || Math.min(keys, ...steps);
+    const width = Number(trace.run.settings?.tile.split(",")[1]) || leastStep(trace, moment.pass, batch, head);
     return Math.min(tile.j + width, keys, ...cutsOf(trace).filter((cut) => cut > tile.j));
+}
+
+function leastStep(trace, pass, batch, head) {
+    return trace.once(`p${pass}.b${batch}.h${head} least step`, () => {
+        const starts = [...new Set(trace.tiles(pass, batch, head).map((t) => t.j))].sort((a, b) => a - b);
+        return starts.slice(1).reduce((least, j, i) => Math.min(least, j - starts[i]), Infinity);
+    });
 }
 
 // --cut: where the keys are cut into parts that are walked apart.
@@ -141,12 +153,13 @@ function dot(q, i, k, j) {
     return sum;
 }
 
-// All pairs of the pass, of which only this tile's have a number now.
+// All pairs of the pass, of which only this tile's have a number now. One plane is kept: those of
+// all tiles would take more memory than the N × M scores that 07 is there to save.
 function planeOf(trace, moment, batch, head) {
     const { pass, tile } = moment, key = `p${pass}.b${batch}.h${head}.${tile.name} plane`;
-    if (!trace.made.has(key))
-        trace.made.set(key, makePlane(trace, moment, batch, head));
-    return trace.made.get(key);
+    if (trace.plane?.key !== key)
+        trace.plane = { key, matrix: makePlane(trace, moment, batch, head) };
+    return trace.plane.matrix;
 }
 
 function makePlane(trace, moment, batch, head) {
@@ -173,10 +186,7 @@ function makePlane(trace, moment, batch, head) {
 
 // { ended: [N, 2], the maximum and the sum; ended_acc: [N, Dv] } of a pass.
 function endedOf(trace, pass, batch, head) {
-    const key = `p${pass}.b${batch}.h${head} ended`;
-    if (!trace.made.has(key))
-        trace.made.set(key, makeEnded(trace, pass, batch, head));
-    return trace.made.get(key);
+    return trace.once(`p${pass}.b${batch}.h${head} ended`, () => makeEnded(trace, pass, batch, head));
 }
 
 function makeEnded(trace, pass, batch, head) {

@@ -73,7 +73,7 @@ class Trace {
         this.poolBlocks = raw.pool || {}; // by pass: how many blocks the pool has
         this.steps = raw.steps;
         this.byName = new Map(raw.steps.map((step) => [step.step, step]));
-        this.made = new Map();
+        this.made = new Map(); // what was asked for once
         const most = (key, of) => raw.steps.reduce((m, s) => of(s) ? Math.max(m, s[key] + 1) : m, 0);
         this.passes = most("pass", () => true);
         this.B = most("batch", () => true);
@@ -88,14 +88,34 @@ class Trace {
     // Head h's keys and values are KV head h / (H / G)'s: neighbours share.
     kvHead(h) { return Math.floor(h / Math.max(1, this.H / this.G)); }
 
+    // The same answer as last time: a pointer asks for everything again at each of its moves.
+    once(key, make) {
+        if (!this.made.has(key))
+            this.made.set(key, make());
+        return this.made.get(key);
+    }
+
+    // Keys before the run's first.
+    get P() { return this.step(0, 0, 0, "past_k")?.n || 0; }
+
+    // Query 0's position among all keys, as the rules of a mask count it (common/mask.h).
+    get offset() {
+        const { mask, N, M } = this.run;
+        return this.P + (mask?.includes("causal-end") ? M - N : 0);
+    }
+
     // One pass's step, or undefined. Steps of the whole sequence (x, block_table) are head 0's.
     step(pass, batch, head, name) {
-        const key = `p${pass}.b${batch}.h${head}.${name}`;
-        if (!this.made.has(key)) {
-            const step = this.byName.get(key);
-            this.made.set(key, step && matrixOf(step, this.firstRow(pass)));
-        }
-        return this.made.get(key);
+        const key = `p${pass}.b${batch}.h${head}.${name}`, step = this.byName.get(key);
+        return this.once(key, () => step && this.masked(matrixOf(step, this.firstRow(pass))));
+    }
+
+    // A weight that the mask hides is no small weight: weights say which they are.
+    masked(matrix) {
+        const rule = matrix.name === "weights" && this.rule(matrix.batch, matrix.head);
+        if (rule)
+            matrix.hidden = (i, j) => !rule.sees(matrix.first + i, j);
+        return matrix;
     }
 
     has(pass, batch, head, name) { return this.byName.has(`p${pass}.b${batch}.h${head}.${name}`); }
@@ -110,28 +130,24 @@ class Trace {
 
     // A step of all passes, or of those up to `last`, under each other; undefined if none has it.
     stacked(batch, head, name, last = this.passes - 1) {
-        const key = `${last}.b${batch}.h${head}.${name} stacked`;
-        if (!this.made.has(key)) {
-            const parts = [];
-            for (let p = 0; p <= last; p++)
-                if (this.has(p, batch, head, name))
-                    parts.push(this.step(p, batch, head, name));
-            this.made.set(key, parts.length ? stack(parts, name) : undefined);
-        }
-        return this.made.get(key);
+        return this.once(`${last}.b${batch}.h${head}.${name} stacked`, () => {
+            const parts = this.stepsUpTo(last, batch, head, name);
+            return parts.length ? this.masked(stack(parts, name)) : undefined;
+        });
+    }
+
+    stepsUpTo(last, batch, head, name) {
+        return Array.from({ length: last + 1 }, (_, p) => this.step(p, batch, head, name)).filter(Boolean);
     }
 
     // All keys, or values, that queries of this pass may look at: the past, then each pass's own.
     memory(pass, batch, head, name) {
-        const g = this.kvHead(head), key = `${pass}.b${batch}.g${g}.${name} memory`;
-        if (!this.made.has(key)) {
-            const parts = [this.step(0, batch, g, `past_${name}`)];
-            for (let p = 0; p <= pass; p++)
-                parts.push(this.step(p, batch, g, name));
-            const found = parts.filter(Boolean);
-            this.made.set(key, found.length ? stack(found, name) : undefined);
-        }
-        return this.made.get(key);
+        const g = this.kvHead(head);
+        return this.once(`${pass}.b${batch}.g${g}.${name} memory`, () => {
+            const past = this.step(0, batch, g, `past_${name}`);
+            const parts = [...(past ? [past] : []), ...this.stepsUpTo(pass, batch, g, name)];
+            return parts.length ? stack(parts, name) : undefined;
+        });
     }
 
     // The scale of the scores: what run.json says, else the usual one.
@@ -143,6 +159,10 @@ class Trace {
     // May query i of the run look at key j, and what is added to their score? From run.json;
     // null where an older trace does not say.
     rule(batch, head) {
+        return this.once(`b${batch}.h${head} rule`, () => this.makeRule(batch, head));
+    }
+
+    makeRule(batch, head) {
         const masks = this.run.masks;
         if (!masks)
             return null;
@@ -156,12 +176,14 @@ class Trace {
 
     // Tiles of 07 in the order they were walked, for one head in one pass.
     tiles(pass, batch, head) {
-        const start = `p${pass}.b${batch}.h${head}.q`, found = [];
-        for (const step of this.steps) {
-            const match = step.step.startsWith(start) && step.name.match(/^q(\d+)\.k(\d+)\.state$/);
-            if (match)
-                found.push({ i: Number(match[1]), j: Number(match[2]), name: step.name.slice(0, -6) });
-        }
-        return found;
+        return this.once(`p${pass}.b${batch}.h${head} tiles`, () => {
+            const start = `p${pass}.b${batch}.h${head}.q`, found = [];
+            for (const { step, name } of this.steps) {
+                const match = step.startsWith(start) && name.match(/^q(\d+)\.k(\d+)\.state$/);
+                if (match)
+                    found.push({ i: Number(match[1]), j: Number(match[2]), name: name.slice(0, -6) });
+            }
+            return found;
+        });
     }
 }
