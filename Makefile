@@ -281,8 +281,8 @@ ON_SIMT := $(addprefix build/simt/,02_masking 07_flash_tiling)
 VIEWED = all $(if $(TRACE),,$(shell command -v g++ > /dev/null && echo $(ON_SIMT)))
 viewer: $(VIEWED)                       ## a page to walk through traces: build/viewer/index.html
 	@sh traces/viewer/build.sh $(TRACE)
-viewer-check: viewer                    ## clicks through it in a browser
-	@PYTHON=$${PYTHON:-$$(sh tests/python.sh selenium || echo python3)}; "$$PYTHON" tests/viewer.py build/viewer
+viewer-check: $(VIEWED)                 ## clicks through it in a browser, and through wrong ones
+	@sh tests/viewer.sh --all
 .PHONY: viewer viewer-check
 
 # --- the book ---------------------------------------------------------------------------------------
