@@ -395,6 +395,16 @@ def counters(page):
     check("the counters at the output are counts.csv's", f"{int(rows[-1]['flops']):,}" in said and
           f"bytes read {rows[-1]['read_bytes']} B" in said, said)
     page.go(trace, 1)
+    falls = page.run("""
+        const { momentsOf } = viewerParts, falls = [];
+        for (const trace of viewer.traces)
+            momentsOf(trace, 0, 0).forEach((moment, n, all) => {
+                for (const key of ["scores", "flops", "read_bytes", "written_bytes"])
+                    if (n && moment.counted[key] < all[n - 1].counted[key])
+                        falls.push(`${trace.name}: ${key} at step ${n + 1}`);
+            });
+        return falls;""")
+    check("what was counted never becomes less from step to step", not falls, falls)
     check("and fewer at the first step", f"bytes read {rows[-1]['read_bytes']} B" not in page.text(".counters"),
           page.text(".counters"))
 
@@ -432,6 +442,50 @@ def pairs(page):
     check("each trace's own mask says which weights are hidden, and no difference is", pale == [True, False, False], pale)
     page.go(page.trace("06_paged_blocks", "fruit"), 5, b=page.trace("07_flash_tiling", "fruit"))
     check("what the other trace never made is said", "has no such step" in page.text(".verdict"), page.text(".verdict"))
+
+
+# --- what keys reach, what moves --------------------------------------------------------------------
+
+def still(page):
+    """Pointing, and choosing a head, moves nothing; stepping leaves the matrices where they are."""
+    where = """return [".table", ".counters", ".heads", ".pick:last-child", ".help"].map((name) => {
+        const { x, y } = document.querySelector(name).getBoundingClientRect();
+        return `${name} ${x},${y + scrollY}`; });"""
+    for width in (390, 820, 1280):
+        page.open(width=width)
+        page.go(page.trace("04_gqa"), 4)
+        before = page.run(where)
+        page.run("viewer.point('output', 0, 0)")
+        pointed = page.run(where)
+        page.run("viewer.leave(); viewer.set({ head: 1 })")
+        chosen = page.run(where)
+        same = before == pointed == chosen
+        check(f"{width} pixels: pointing and choosing move nothing", same, [before, pointed, chosen])
+        tops = set()
+        for step in range(page.run("return viewer.moments.length")):
+            page.go(page.trace("04_gqa"), step)
+            tops.add(page.run(where)[0])
+        check(f"{width} pixels: stepping leaves the matrices in place", len(tops) == 1, tops)
+
+
+def focus(page):
+    page.open()
+    page.go(page.trace("06_paged_blocks", "--batch"), 5)
+    wanted = page.run("return [...document.querySelectorAll('select, input, button, .matrix canvas')]"
+                      ".filter((e) => e.offsetParent).length")
+    seen = unseen = 0
+    for _ in range(wanted + 2):
+        page.type(Keys.TAB)
+        inside, visible = page.run("""
+            const at = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(at);
+            return [at !== document.body, outlineStyle === "solid" && outlineWidth === "3px"];""")
+        seen, unseen = seen + inside, unseen + (inside and not visible)
+    check("Tab reaches every control, matrix and token", seen >= wanted > 30, (seen, wanted))
+    check("and what has the focus is framed", unseen == 0, unseen)
+    page.run("viewer.views.get('q').canvas.focus()")
+    page.type(Keys.ARROW_DOWN)
+    edge = page.run("return parseFloat(getComputedStyle(viewer.views.get('q').canvas).outlineOffset)")
+    check("a matrix's frame is not cut off by what scrolls it", edge <= -3, edge)
 
 
 # --- on a phone, in the dark ------------------------------------------------------------------------
@@ -476,6 +530,8 @@ FOREIGN = {  # by name: a program and its flags; a word that begins with @ is an
     "whole": ("04_gqa", "--q", "@all", "--k", "@all", "--v", "@all"),
     "past": ("05_kv_cache", "--q", "@late", "--k", "@late", "--v", "@late", "--past-k", "@early", "--past-v", "@early"),
     "none kept": ("05_kv_cache", "--x", "example", "--no-cache", "--prefill", "1"),
+    "long": ("06_paged_blocks", "--example", "random", "--n", "4", "--tokens",
+             "x" * 200 + " שלום " + "a\u0301\u0302 " + "م" * 50),
     "twins/twin": ("01_naive_attention",),
     "twin": ("01_naive_attention",),
 }
@@ -559,6 +615,25 @@ def show_words(page, number):
           "same bits in all 3" in page.text(".verdict"), page.text(".verdict"))
 
 
+def long(page):
+    """Names of two hundred signs, and from right to left: at no step is anything wider than its place."""
+    with page_of(page.browser, "long") as (page, _):
+        for width in (390, 1280):
+            page.open(width=width)
+            wrong = []
+            for step in range(page.run("return viewer.moments.length")):
+                page.go(0, step)
+                page.run("viewer.pointToken([0, 0]); viewer.lock(viewer.moment.now.includes('masked') ? 'masked' : 'k', 0, 0)")
+                wrong += page.run(browser_check.LOOK)
+                wrong += page.run("return [...document.querySelectorAll('.cell, .side, .stage, .blocks')].filter((e) =>"
+                                  "e.scrollWidth > e.clientWidth + 4).map((e) => `${e.className} at ${viewer.moment.name}`)")
+            check(f"{width} pixels: long names stay in their places", not wrong, wrong[:3])
+        page.open()
+        page.go(0, 4)
+        page.run("viewer.lock('masked', 1, 0)")
+        check("a name from right to left stays within itself", "[\u2068שלום\u2069, xxx" in page.text(".cell"), page.text(".cell"))
+
+
 def wide(page):
     """Many tokens: a picture, which pointing leaves as it is."""
     with page_of(page.browser, "wide") as (page, number):
@@ -580,13 +655,19 @@ def show_wide(page):
             viewer.point("scaled", n, 2 * n);
         return painted;""")
     check("pointing paints no picture anew", painted == 0, painted)
+    page.run("viewer.lock('scaled', 299, 299, true); viewer.views.get('scaled').canvas.focus()")
+    page.type(Keys.ARROW_UP)
+    there = page.run("const { scrollTop, scrollLeft } = viewer.views.get('scaled').scroll; return scrollTop + scrollLeft > 300")
+    check("a cell that the keys move to scrolls into sight", there)
+    page.run("viewer.set({ cell: null, locked: false })")
     one = page.run("return viewer.views.get('q').figure.querySelectorAll('.frame').length")
     page.run("viewer.point('scores', 3, 3)")
     check("a row that is lit has one frame", one == 0 and page.run(
         "return viewer.views.get('q').figure.querySelectorAll('.frame').length") == 1)
 
 
-PARTS = (numbers, inputs, cells, keys, heads, slider, tiles, blocks, counters, pairs, pages, foreign, words, wide)
+PARTS = (numbers, inputs, cells, keys, heads, slider, tiles, blocks, counters, pairs, still, focus, pages, foreign, words,
+         long, wide)
 
 
 def main(arguments):

@@ -114,6 +114,11 @@ seed 'a token that loses the focus' blocks.js 's/this.drawn !== pool/pool/' bloc
 seed 'tiles that are never gone' moments.js 's/n < reached ? GONE/n < reached ? NOW/' tiles
 seed 'counters of another step' moments.js 's/return found;/return trace.counts.last;/' counters
 seed 'a picture painted at every move' matrix.js 's/this.painted !== matrix/matrix/' wide
+seed 'counters that fall' moments.js 's/WHEN_OVER.includes(names\[0\])/false/' counters
+seed 'a formula that pushes the counters down' viewer.css 's/min-height: 18rem/min-height: 1rem/' still
+seed 'a frame of the focus that is cut off' viewer.css 's/outline-offset: -3px/outline-offset: 1px/' focus
+seed 'a control without one' viewer.css 's/^.viewer :focus-visible { outline: 3px/.viewer .none { outline: 3px/' focus
+seed 'a name that turns the brackets around' numbers.js 's/`\\u2068/`/' long
 seed 'a formula out of sight on a phone' viewer.css 's/position: fixed/position: static/' pages
 
 echo "viewer: $passed passed, $failed failed, $skipped skipped"

@@ -391,12 +391,12 @@ class Viewer {
         if (!this.b)
             return;
         const { batch, head } = this.state, name = this.panelBeside(), [title, kind] = PANELS[name];
-        const { theirs, difference, same, verdict } = this.comparedStep(name);
+        const { theirs, difference, sign, verdict } = this.comparedStep(name);
         const three = difference ? [[panelOf(this.a, this.moment, batch, head, name), this.a.name, kind],
             [theirs, this.b.name, kind],
             [difference, "the second less the first", "difference"]] : [];
         const views = three.map((_, i) => this.view(`${name} beside ${i}`));
-        const line = element("p", same ? "verdict same" : "verdict", `${title}: ${verdict}`);
+        const line = element("p", `verdict ${sign}`, `${title}: ${verdict}`);
         this.place(this.beside, [{ figure: line }, ...views]);
         three.forEach(([matrix, heading, sort], i) => views[i].draw(matrix,
             { title: heading, kind: sort, cursor: this.cursorIn(name), small: matrix.m > 5 }));
@@ -429,8 +429,9 @@ class Viewer {
                 element("p", "", "Point at a number: its formula, and what goes into it. Click to hold it."));
         const matrix = panelOf(this.a, this.moment, batch, head, cell.panel), value = at(matrix, cell.i, cell.j);
         const { told } = this;
-        const column = matrix.m > 1 || cell.panel === "state" ? `, ${matrix.columns[cell.j]}` : "";
-        const title = element("h3", "", `${PANELS[cell.panel][2]}[${matrix.rows[cell.i]}${column}]`);
+        const column = matrix.m > 1 || cell.panel === "state" ? `, ${named(matrix.columns[cell.j])}` : "";
+        const title = element("h3", "", `${PANELS[cell.panel][2]}[${named(matrix.rows[cell.i])}${column}]`);
+        title.append(element("span", "shape", `row ${cell.i}, column ${cell.j}`));
         if (locked) {
             const free = element("button", "free", "held · let go");
             free.addEventListener("click", () => this.set({ cell: null, locked: false }));
@@ -468,9 +469,8 @@ class Viewer {
             bar.style.width = `${100 * Math.min(1, now[key] / whole)}%`;
             const cell = element("td", "part");
             cell.append(bar);
-            row.append(element("th", "", name), element("td", "number", show(now[key])), cell);
-            if (this.b)
-                row.append(element("td", "number", this.theirCount(key, show)));
+            row.append(element("th", "", name), element("td", "number", show(now[key])),
+                this.b ? element("td", "number", this.theirCount(key, show)) : cell);
             list.append(row);
         }
         this.counters.replaceChildren(element("h3", "", "counted so far, all heads"), list, ...(this.b

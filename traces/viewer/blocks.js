@@ -31,7 +31,7 @@ function translate(pool, s, t, g) {
 
 function translationText(pool, s, t, g) {
     const { entry, slot, block, byte } = translate(pool, s, t, g), { T, G, D } = pool;
-    return [`token ${t} (${pool.names[s][t]}) of sequence ${s}`,
+    return [`token ${t} (${named(pool.names[s][t])}) of sequence ${s}`,
         `entry ${t} / ${T} = ${entry},  slot ${t} mod ${T} = ${slot}`,
         `table[${entry}] = block ${block}`,
         `its K of KV head ${g}: byte ((${block} · ${G} + ${g}) · ${T} + ${slot}) · ${D} · 4 = ${byte} of the pool`];
@@ -46,7 +46,9 @@ class BlocksView {
         this.pool = element("div", "pool");
         this.tables = element("div", "tables");
         this.text = element("p", "translation");
-        this.figure.append(this.caption, this.pool, this.tables, this.text);
+        const line = element("div", "line");
+        line.append(element("span", "word", "pool"), this.pool);
+        this.figure.append(this.caption, line, this.tables, this.text);
     }
 
     // meant: [sequence, token] that is looked at, or null. g: the KV head whose address is told.
@@ -59,7 +61,8 @@ class BlocksView {
         const where = known ? translate(pool, s, t, g) : null;
         this.light([...(where ? [this.slots.get(`${s}:${t}`), this.entries.get(`${s}:${where.entry}`)] : [])]);
         this.text.textContent = where ? translationText(pool, s, t, g).join("\n")
-            : "Point at a token: its address, step by step.";
+            : "Point at a token: its address, step by step. s0 is sequence 0; " +
+                "e0 → 1: entry 0 of its table names block 1.";
     }
 
     light(boxes) {
@@ -72,8 +75,7 @@ class BlocksView {
 
     build(pool) {
         Object.assign(this, { drawn: pool, lit: [], slots: new Map(), entries: new Map() });
-        this.pool.replaceChildren(element("span", "word", "pool"),
-            ...pool.blocks.map((block) => this.block(pool, block)));
+        this.pool.replaceChildren(...pool.blocks.map((block) => this.block(pool, block)));
         this.tables.replaceChildren(...pool.table.map((entries, s) => this.line(entries, s)));
     }
 

@@ -53,14 +53,15 @@ function compareStep(a, b, moment, batch, head, name) {
     const ours = panelOf(a, moment, batch, head, name);
     const whole = theirsOf(b, moment, batch, head, name);
     if (!whole)
-        return { verdict: `${b.name} has no such step` };
+        return { verdict: "nothing to compare: the second trace has no such step" };
     const theirs = alignedTo(ours, whole, rowsBelow(a, b, name));
     const found = { most: 0, at: null, ulps: 0, compared: 0, missing: 0 };
     const difference = { ...theirs, data: new Float32Array(ours.n * ours.m),
         status: undefined, hidden: undefined };
     for (let n = 0; n < ours.data.length; n++)
         difference.data[n] = oneDifference(ours, theirs, n, found);
-    return { theirs, difference, same: found.compared > 0 && !found.at, verdict: verdictOf(ours, whole, found) };
+    const sign = !found.compared ? "" : found.at ? "unequal" : "same";
+    return { theirs, difference, sign, verdict: verdictOf(ours, whole, found) };
 }
 
 function oneDifference(ours, theirs, n, found) {
@@ -88,6 +89,6 @@ function verdictOf(ours, whole, { most, at: cell, ulps: apart, compared, missing
     if (!cell)
         return `same bits in all ${compared}${rest}`;
     const [i, j] = cell;
-    return `largest difference ${brief(most)} at [${ours.rows[i]}, ${ours.columns[j]}]` +
+    return `largest difference ${brief(most)} at [${named(ours.rows[i])}, ${named(ours.columns[j])}]` +
         (apart === null || apart > MANY ? "" : `, ${ulpsText(apart)}`) + rest;
 }

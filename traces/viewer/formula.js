@@ -155,7 +155,7 @@ const EXPLAIN = {
     masked(c) {
         const x = at(c.get("scaled"), c.i, c.j), rule = c.trace.rule(c.batch, c.head);
         const inputs = [{ panel: "scaled", cells: [[c.i, c.j]] }], row = c.matrix.first + c.i;
-        const query = c.matrix.rows[c.i], key = c.matrix.columns[c.j];
+        const query = named(c.matrix.rows[c.i]), key = named(c.matrix.columns[c.j]);
         if (!rule)
             return { rule: "S[i,j], or −∞ where the mask hides it", numbers: [], inputs };
         if (!rule.sees(row, c.j))

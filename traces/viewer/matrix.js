@@ -142,6 +142,7 @@ class MatrixView {
                 return;
             const [i, j] = this.cursor || [-step[0], -step[1]], { n, m } = this.matrix;
             told.lock(Math.min(n - 1, Math.max(0, i + step[0])), Math.min(m - 1, Math.max(0, j + step[1])), true);
+            this.frames.lastElementChild?.scrollIntoView({ block: "nearest", inline: "nearest" });
             event.preventDefault();
             event.stopPropagation();
         });
@@ -210,6 +211,9 @@ class MatrixView {
         pen.font = `12px ${MONO}`;
         for (let n = 0; numbers && n < matrix.n * matrix.m; n++)
             widest = Math.max(widest, pen.measureText(look.text(Math.floor(n / matrix.m), n % matrix.m)).width);
+        pen.font = `12px ${FONT}`;
+        for (let j = 0; numbers && j < matrix.m; j++)
+            widest = Math.max(widest, Math.min(56, pen.measureText(matrix.columns[j]).width));
         this.at = layout(matrix, pen, numbers, widest);
     }
 
@@ -281,11 +285,9 @@ class MatrixView {
             pen.fillStyle = css(fill);
             pen.fillRect(x, y, w, h);
         } else {
-            pen.strokeStyle = "#9aa1a8";
-            pen.setLineDash([2, 3]);
+            pen.strokeStyle = "#9aa1a880"; // neighbours share their lines
             pen.lineWidth = 1;
-            pen.strokeRect(x + 0.5, y + 0.5, w - 1, h - 1);
-            pen.setLineDash([]);
+            pen.strokeRect(x - 0.5, y - 0.5, cell.w, cell.h);
         }
         if (this.matrix.status && this.matrix.status[i * this.matrix.m + j] === SKIPPED)
             this.hatch(pen, x, y, w, h);

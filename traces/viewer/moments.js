@@ -20,6 +20,9 @@ const STEPS = [
 
 const DIVIDE = { title: "O = acc / l", text: "No tile is left: what was accumulated is divided by the sum." };
 
+// Steps that are recorded when the pass is over, and shown where they begin to matter.
+const WHEN_OVER = ["cache", "block_table"];
+
 // Steps that belong to all heads are head 0's.
 const WHOLE = ["x", "concat", "result", "cache", "block_table"];
 
@@ -76,20 +79,20 @@ function addTiles(trace, pass, batch, head, shown, moments) {
     for (const tile of trace.tiles(pass, batch, head)) {
         const now = ["plane", "state", "acc"], rows = trace.step(pass, batch, head, `${tile.name}.state`).n;
         const to = tileEnd(trace, { pass }, batch, head, tile);
-        const text = `Queries ${tile.i} to ${tile.i + rows - 1} meet keys ${tile.j} to ${to - 1}. The maximum ` +
-            "m rises or stays, the sum l and the accumulator shrink by the rescale and grow by what the " +
-            "tile adds. These scores are all that there is of the N × M.";
+        const text = `Queries ${tile.i} to ${tile.i + rows - 1} meet keys ${tile.j} to ${to - 1}. The ` +
+            "maximum m rises or stays; the sum l and the accumulator shrink by the rescale, then grow " +
+            "by what the tile adds. No other scores exist.";
         moments.push({ pass, name: "tile", tile, title: `tile q${tile.i} × k${tile.j}`, text,
             now, panels: [...shown, ...now],
             counted: countedAt(trace, pass, batch, head, [tile.name + ".acc"]) });
     }
 }
 
-// The counters when this was done: a step's own row of counts.csv.
+// The counters when this was done: a step's own row of counts.csv, or where the pass began.
 function countedAt(trace, pass, batch, head, names) {
     if (!trace.counts)
         return null;
-    for (const name of [...names].reverse()) {
+    for (const name of WHEN_OVER.includes(names[0]) ? ["v", "k", "q"] : [...names].reverse()) {
         const found = trace.counts.byStep.get(`p${pass}.b${batch}.h${headOf(name, head)}.${name}`);
         if (found)
             return found;

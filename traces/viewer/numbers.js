@@ -1,4 +1,4 @@
-// float32 as the programs compute it, and numbers as readers see them.
+// float32 as the programs compute it, and numbers and names as readers see them.
 "use strict";
 
 const f32 = Math.fround;
@@ -68,6 +68,13 @@ function bytes(n) {
         if (n >= size * 10 || (n >= 1e4 && n >= size))
             return `${(n / size).toPrecision(3)} ${unit}`;
     return `${n} B`;
+}
+
+// A token's name within a sentence: not longer than one; and what is written from right to left stays
+// within itself, or the brackets and commas around it would change places.
+function named(text) {
+    const signs = [...String(text)], short = signs.length > 24 ? `${signs.slice(0, 23).join("")}…` : String(text);
+    return /[\u0590-\u08ff\ufb1d-\ufefc]/.test(short) ? `\u2068${short}\u2069` : short;
 }
 
 function thousands(n) { return String(n).replace(/\B(?=(\d{3})+$)/g, ","); }
