@@ -12,11 +12,12 @@ say() { # name, offending lines
     fi
 }
 sources=$(ls common/*.[ch] chapters/*/*.[ch] tests/*.[ch] kernels/*/*.[ch] kernels/cuda/*.cu)
+scripts=$(ls traces/viewer/*.js)
 
 # In characters, not bytes: comments may hold a sign that takes two.
 say 'lines of at most 100 columns' "$(LC_ALL=C awk '{ gsub(/[\200-\277]/, "") }
-    length > 100 { print FILENAME ":" FNR ": " length " columns" }' $sources)"
-say 'no tabs, no space at the end of a line' "$(grep -nE "	| +\$" $sources)"
+    length > 100 { print FILENAME ":" FNR ": " length " columns" }' $sources $scripts)"
+say 'no tabs, no space at the end of a line' "$(grep -nE "	| +\$" $sources $scripts)"
 say 'no #if beyond include guards in common, chapters and tests' "$(grep -nE '^#(if|elif)' $(ls common/*.[ch] chapters/*/*.[ch] tests/*.[ch]) | grep -vE '#ifndef [A-Z_]+_H$')"
 say 'no chapter includes another' "$(grep -nE '#include ".*chapters/' chapters/*/*.[ch] common/*.[ch])"
 say 'common includes nothing of a chapter' "$(grep -nE '#include "(\.\./)' common/*.[ch])"

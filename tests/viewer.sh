@@ -99,25 +99,26 @@ seed() { # NAME FILE SED PART
     check "$1" wrong "$2" "$3" "$4"
 }
 seed 'a formula that adds the scale is noticed' formula.js 's/at(s, c.i, c.j) \* scale/at(s, c.i, c.j) + scale/' numbers
-seed 'a lit row that is the wrong one' formula.js 's/panel: "k", cells: rowCells(j/panel: "k", cells: rowCells(i/' cells
+seed 'a lit row that is the wrong one' formula.js 's/rowOfPanel(c, "k", j)/rowOfPanel(c, "k", i)/' cells
 seed 'a hidden key that is lit' formula.js 's/cells: read.map((j) => \[j, c.j\])/cells: p.columns.map((_, j) => [j, c.j])/' inputs
 seed 'a click that holds nothing' app.js 's/cell: { panel, i, j }, locked: true/cell: { panel, i, j }, locked: false/' cells
 seed 'a hidden weight in the colour of 0' read.js 's/=> !rule.sees(matrix.first/=> false \&\& !rule.sees(matrix.first/' cells
 seed 'a key that does nothing' app.js 's/ArrowRight: () => this.go(/ArrowRight: () => (/' keys
 seed 'arrows that leave the matrix' matrix.js 's/event.stopPropagation()/event.preventDefault()/' keys
-seed 'a difference the wrong way round' compare.js 's/? y - x : x === y/? x - y : x === y/' pairs
+seed 'a difference the wrong way round' compare.js 's/by = y - x/by = x - y/' pairs
 seed 'a mask that hides what the other trace shows' compare.js 's/hidden: theirs.hidden \&\& .*/};/' pairs
 seed 'rows of passes that stand beside the wrong ones' compare.js 's/ours.first - theirs.first + below/below/' pairs
 seed 'rows behind a past that do' compare.js 's/: a.offset - b.offset/: 0/' words
 seed 'a block table read one slot beside' blocks.js 's/ + slot) \* pool.D/ + slot + 1) * pool.D/' blocks
 seed 'a token that loses the focus' blocks.js 's/this.drawn !== pool/pool/' blocks
-seed 'tiles that are never gone' moments.js 's/n < reached ? GONE/n < reached ? NOW/' tiles
+seed 'tiles that are never gone' tiles.js 's/n < reached ? GONE/n < reached ? NOW/' tiles
 seed 'counters of another step' moments.js 's/return found;/return trace.counts.last;/' counters
 seed 'a picture painted at every move' matrix.js 's/this.painted !== matrix/matrix/' wide
 seed 'counters that fall' moments.js 's/WHEN_OVER.includes(names\[0\])/false/' counters
 seed 'a formula that pushes the counters down' viewer.css 's/min-height: 18rem/min-height: 1rem/' still
 seed 'a frame of the focus that is cut off' viewer.css 's/outline-offset: -3px/outline-offset: 1px/' focus
 seed 'a control without one' viewer.css 's/^.viewer :focus-visible { outline: 3px/.viewer .none { outline: 3px/' focus
+seed 'a head that loses the focus' app.js 's/this.heads.children\[focused\]?.focus();//' focus
 seed 'a name that turns the brackets around' numbers.js 's/`\\u2068/`/' long
 seed 'a formula out of sight on a phone' viewer.css 's/position: fixed/position: static/' pages
 

@@ -13,9 +13,11 @@ function makePool(trace, pass) {
         return null;
     const table = Array.from({ length: step.n }, (_, s) => rowOf(step, s).filter((x) => x >= 0));
     const names = table.map((_, s) => trace.memory(pass, s, 0, "k")?.rows || []);
-    const T = Number(trace.run.settings?.["block-size"]) || Math.ceil(names[0].length / table[0].length);
+    const T = Number(trace.run.settings?.["block-size"])
+        || Math.ceil(names[0].length / table[0].length);
     const count = Math.max(trace.poolBlocks[`p${pass}`] || 0, ...table.flat().map((b) => b + 1));
-    const blocks = Array.from({ length: count }, (_, number) => ({ number, sequence: -1, entry: -1 }));
+    const blocks = Array.from({ length: count },
+        (_, number) => ({ number, sequence: -1, entry: -1 })); // -1: free
     table.forEach((entries, sequence) => entries.forEach((number, entry) =>
         Object.assign(blocks[number], { sequence, entry })));
     const k = trace.memory(pass, 0, 0, "k");
@@ -34,7 +36,8 @@ function translationText(pool, s, t, g) {
     return [`token ${t} (${named(pool.names[s][t])}) of sequence ${s}`,
         `entry ${t} / ${T} = ${entry},  slot ${t} mod ${T} = ${slot}`,
         `table[${entry}] = block ${block}`,
-        `its K of KV head ${g}: byte ((${block} · ${G} + ${g}) · ${T} + ${slot}) · ${D} · 4 = ${byte} of the pool`];
+        `its K of KV head ${g}: byte ((${block} · ${G} + ${g}) · ${T} + ${slot}) · ${D} · 4 = ` +
+            `${byte} of the pool`];
 }
 
 class BlocksView {
@@ -59,7 +62,8 @@ class BlocksView {
             this.build(pool);
         const [s, t] = meant || [], known = meant && pool.names[s]?.[t] !== undefined;
         const where = known ? translate(pool, s, t, g) : null;
-        this.light([...(where ? [this.slots.get(`${s}:${t}`), this.entries.get(`${s}:${where.entry}`)] : [])]);
+        this.light(!where ? []
+            : [this.slots.get(`${s}:${t}`), this.entries.get(`${s}:${where.entry}`)]);
         this.text.textContent = where ? translationText(pool, s, t, g).join("\n")
             : "Point at a token: its address, step by step. s0 is sequence 0; " +
                 "e0 → 1: entry 0 of its table names block 1.";
@@ -112,13 +116,4 @@ class BlocksView {
         this.slots.set(button.dataset.token, button);
         return button;
     }
-}
-
-// A new element with a class and a text.
-function element(tag, className = "", text = "") {
-    const made = document.createElement(tag);
-    if (className)
-        made.className = className;
-    made.textContent = text;
-    return made;
 }

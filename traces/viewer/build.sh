@@ -16,7 +16,7 @@ export LC_ALL
 from=$(pwd)
 cd "$(dirname "$0")/../.." || exit 2
 here=traces/viewer out=build/viewer
-SCRIPTS='numbers read moments formula matrix blocks compare app'
+SCRIPTS='numbers read moments tiles formula compare panels matrix blocks side address app'
 fail() { code=$1; shift; echo "viewer: $*" >&2; exit "$code"; }
 case ${1:-} in
 --into)

@@ -4,11 +4,11 @@
 
 // Steps whose rows are the run's queries: the passes of a cached run are put under each other, so
 // that it can be held against one that had no cache.
-const BY_QUERY = ["x", "q", "scores", "scaled", "masked", "weights", "output", "lse", "change", "concat",
-    "result"];
+const BY_QUERY = ["x", "q", "scores", "scaled", "masked", "weights", "output", "lse", "change",
+    "concat", "result"];
 
-// The step of trace b that stands where `ours` (a panel of trace a at a moment) does; undefined where
-// b has none.
+// The step of trace b that stands where a panel of trace a does at a moment; undefined where b has
+// none.
 function theirsOf(b, moment, batch, head, name) {
     if (BY_QUERY.includes(name))
         return b.stacked(batch, headOf(name, head), name);
@@ -16,10 +16,11 @@ function theirsOf(b, moment, batch, head, name) {
         return b.memory(b.passes - 1, batch, head, name);
     if (name === "state" || name === "acc")
         return b.step(moment.pass, batch, head, `${moment.tile.name}.${name}`);
+    const tiles = b.tiles(moment.pass, batch, head);
     if (name.startsWith("ended"))
-        return b.tiles(moment.pass, batch, head).length ? endedOf(b, moment.pass, batch, head)[name] : undefined;
+        return tiles.length ? endedOf(b, moment.pass, batch, head)[name] : undefined;
     if (name === "plane")
-        return b.tiles(moment.pass, batch, head).some((t) => t.name === moment.tile.name)
+        return tiles.some((t) => t.name === moment.tile.name)
             ? planeOf(b, moment, batch, head) : undefined;
     return b.step(moment.pass, name === "block_table" ? 0 : batch, 0, name);
 }
@@ -66,7 +67,8 @@ function compareStep(a, b, moment, batch, head, name) {
 
 function oneDifference(ours, theirs, n, found) {
     const x = ours.data[n], y = theirs.data[n];
-    if (!theirs.there[n] || (ours.there && !ours.there[n]) || (ours.status && ours.status[n] !== NOW)) {
+    const here = (!ours.there || ours.there[n]) && (!ours.status || ours.status[n] === NOW);
+    if (!theirs.there[n] || !here) {
         theirs.there[n] = 0;
         found.missing++;
         return NaN;
@@ -75,20 +77,23 @@ function oneDifference(ours, theirs, n, found) {
     const apart = ulps(x, y);
     if (apart === 0)
         return 0;
-    const by = Number.isFinite(x) && Number.isFinite(y) ? y - x : x === y ? 0 : y > x ? Infinity : -Infinity;
-    if (!found.at || Math.abs(by) > found.most || Number.isNaN(x) || Number.isNaN(y))
-        Object.assign(found, { most: Math.abs(by), at: [Math.floor(n / ours.m), n % ours.m], ulps: apart });
-    return Number.isNaN(x) || Number.isNaN(y) ? NaN : by;
+    const by = y - x; // ∞ where one is infinite, NaN where one is NaN
+    if (!found.at || Math.abs(by) > found.most || Number.isNaN(by))
+        Object.assign(found, { most: Math.abs(by), ulps: apart,
+            at: [Math.floor(n / ours.m), n % ours.m] });
+    return by;
 }
 
 function verdictOf(ours, whole, { most, at: cell, ulps: apart, compared, missing }) {
     const shapes = `${ours.n} × ${ours.m} beside ${whole.n} × ${whole.m}`;
-    const rest = missing && compared ? `; ${missing} of ${missing + compared} have no counterpart (${shapes})` : "";
+    const rest = !missing ? ""
+        : `; ${missing} of ${missing + compared} have no counterpart (${shapes})`;
     if (!compared)
         return `nothing in common: ${shapes}`;
     if (!cell)
         return `same bits in all ${compared}${rest}`;
     const [i, j] = cell;
-    return `largest difference ${brief(most)} at [${named(ours.rows[i])}, ${named(ours.columns[j])}]` +
-        (apart === null || apart > MANY ? "" : `, ${ulpsText(apart)}`) + rest;
+    const where = `[${named(ours.rows[i])}, ${named(ours.columns[j])}]`;
+    const far = apart === null || apart > MANY ? "" : `, ${ulpsText(apart)}`;
+    return `largest difference ${brief(most)} at ${where}${far}${rest}`;
 }

@@ -15,14 +15,23 @@ function explain(trace, moment, batch, head, panel, i, j) {
 
 function given(text, inputs = []) { return { rule: text, numbers: [], inputs }; }
 
+function dead(inputs = []) {
+    return { ...given("0: a dead row, which may look at nothing", inputs), again: 0 };
+}
+
+// One row of a panel, or one cell, as what goes in.
+function rowOfPanel(c, panel, i) { return { panel, cells: rowCells(i, c.get(panel).m) }; }
+function cellOf(panel, i, j) { return { panel, cells: [[i, j]] }; }
+
 function rowCells(i, m) { return Array.from({ length: m }, (_, j) => [i, j]); }
 
 // A long sum shows its first terms and its last.
 function sumText(terms) {
     const most = 8;
-    const shown = terms.length <= most ? terms
-        : [...terms.slice(0, most - 2), `… ${terms.length - most + 1} more …`, terms[terms.length - 1]];
-    return shown.join(" + ") || "0";
+    if (terms.length <= most)
+        return terms.join(" + ") || "0";
+    const between = `… ${terms.length - most + 1} more …`;
+    return [...terms.slice(0, most - 2), between, terms[terms.length - 1]].join(" + ");
 }
 
 function product(a, b) {
@@ -30,7 +39,7 @@ function product(a, b) {
     return `${text(a)}·${text(b)}`;
 }
 
-// --- the softmax, as chapters 01 to 06 compute a row ----------------------------------------------
+// --- the softmax, as chapters 01 to 06 compute a row ---------------------------------------------
 
 function softmaxRow(values) {
     const max = values.reduce((m, x) => x > m ? x : m, -Infinity); // fmaxf: a NaN does not count
@@ -47,10 +56,10 @@ function softmaxInput(c) { return ["masked", "scaled", "scores"].find((name) => 
 
 // The tile that these queries met before this one, in the same part of a --cut; undefined: none.
 function tileBefore(c) {
-    const { trace, moment, batch, head } = c, cuts = cutsOf(trace);
-    const part = (j) => cuts.filter((cut) => cut <= j).length;
+    const { trace, moment, batch, head } = c, cuts = cutsOf(trace), { i, j } = moment.tile;
+    const part = (key) => cuts.filter((cut) => cut <= key).length;
     const before = trace.tiles(moment.pass, batch, head)
-        .filter((t) => t.i === moment.tile.i && t.j < moment.tile.j && part(t.j) === part(moment.tile.j));
+        .filter((t) => t.i === i && t.j < j && part(t.j) === part(j));
     return before[before.length - 1];
 }
 
@@ -96,7 +105,8 @@ function explainState(c) {
     const tileSum = shares.reduce((s, x) => f32(s + x), 0);
     return { rule: "l = rescale · l′ + Σ exp(S[i,j] − m)", inputs: [tile, own(1, 2)],
         again: known ? f32(f32(rescale * sumBefore) + tileSum) : undefined,
-        numbers: [unknown || `= ${brief(rescale)} · ${brief(sumBefore)} + ${sumText(shares.map(brief))}`] };
+        numbers: [unknown ||
+            `= ${brief(rescale)} · ${brief(sumBefore)} + ${sumText(shares.map(brief))}`] };
 }
 
 function paren(x) { return x < 0 ? `(${brief(x)})` : brief(x); }
@@ -125,45 +135,42 @@ function explainAcc(c) {
         again: rule ? f32(f32(rescale * old) + mixed) : undefined };
 }
 
-// --- a panel's formula ----------------------------------------------------------------------------
+// --- a panel's formula ---------------------------------------------------------------------------
 
 const EXPLAIN = {
     x: () => given("A token's vector: what went in."),
-    q: (c) => c.has("x") ? given("Q = X W_Qᵀ: the token's row of X, through W_Q, this head's columns.",
-        [{ panel: "x", cells: rowCells(c.i, c.get("x").m) }]) : given("Q: what went in."),
+    q: (c) => c.has("x") ? given("Q = X W_Qᵀ: the token's row of X, through W_Q, this head's " +
+        "columns.", [rowOfPanel(c, "x", c.i)]) : given("Q: what went in."),
     k: () => given("K: a key, by which a query finds a token."),
     v: () => given("V: what a token has to say."),
     cache: () => given("Counted by the cache itself, in bytes."),
-    block_table: (c) => given(`Entry ${c.j} of sequence ${c.i}: the number of the block that holds ` +
-        "its tokens."),
+    block_table: (c) => given(`Entry ${c.j} of sequence ${c.i}: the block that holds its tokens.`),
 
     scores(c) {
         const q = c.get("q"), k = c.get("k"), { i, j } = c;
         const terms = rowCells(i, q.m).map(([, d]) => product(at(q, i, d), at(k, j, d)));
         return { rule: "S[i,j] = Σ Q[i,d] K[j,d]", numbers: [`= ${sumText(terms)}`],
-            inputs: [{ panel: "q", cells: rowCells(i, q.m) }, { panel: "k", cells: rowCells(j, k.m) }],
-            again: dot(q, i, k, j) };
+            inputs: [rowOfPanel(c, "q", i), rowOfPanel(c, "k", j)], again: dot(q, i, k, j) };
     },
 
     scaled(c) {
         const s = c.get("scores"), scale = c.trace.scale();
         return { rule: "scale · S[i,j]", numbers: [`= ${exact(scale)} · ${paren(at(s, c.i, c.j))}`],
-            inputs: [{ panel: "scores", cells: [[c.i, c.j]] }],
-            again: f32(at(s, c.i, c.j) * scale) };
+            inputs: [cellOf("scores", c.i, c.j)], again: f32(at(s, c.i, c.j) * scale) };
     },
 
     masked(c) {
         const x = at(c.get("scaled"), c.i, c.j), rule = c.trace.rule(c.batch, c.head);
-        const inputs = [{ panel: "scaled", cells: [[c.i, c.j]] }], row = c.matrix.first + c.i;
+        const inputs = [cellOf("scaled", c.i, c.j)], row = c.matrix.first + c.i;
         const query = named(c.matrix.rows[c.i]), key = named(c.matrix.columns[c.j]);
         if (!rule)
             return { rule: "S[i,j], or −∞ where the mask hides it", numbers: [], inputs };
         if (!rule.sees(row, c.j))
-            return { rule: `−∞: the mask (${c.trace.run.mask}) hides key ${key} from query ${query}`,
-                numbers: [], inputs: [], again: -Infinity };
-        const bias = rule.bias(row, c.j);
-        return { rule: bias ? "S[i,j] + bias[i,j]" : `S[i,j]: query ${query} may look at key ${key}`,
-            numbers: bias ? [`= ${brief(x)} + ${paren(bias)}`] : [], inputs, again: f32(x + bias) };
+            return { ...given(`−∞: the mask (${c.trace.run.mask}) hides key ${key} from query ` +
+                query), again: -Infinity };
+        const bias = rule.bias(row, c.j), seen = `query ${query} may look at key ${key}`;
+        return { rule: bias ? "S[i,j] + bias[i,j]" : `S[i,j]: ${seen}`, inputs,
+            numbers: bias ? [`= ${brief(x)} + ${paren(bias)}`] : [], again: f32(x + bias) };
     },
 
     weights(c) {
@@ -171,12 +178,12 @@ const EXPLAIN = {
         if (!from)
             return given("P = softmax(S); the scores are not in this trace.");
         const { base, shares, sum } = softmaxRow(rowOf(c.get(from), c.i));
-        const inputs = [{ panel: from, cells: rowCells(c.i, c.matrix.m) }];
+        const inputs = [rowOfPanel(c, from, c.i)], score = brief(at(c.get(from), c.i, c.j));
         if (sum === 0)
-            return { rule: "0: a dead row, which may look at nothing", numbers: [], inputs, again: 0 };
+            return dead(inputs);
         return { rule: "P[i,j] = exp(S[i,j] − m) / Σ exp(S[i,j′] − m),  m: the row's maximum",
-            numbers: [`= exp(${brief(at(c.get(from), c.i, c.j))} − ${paren(base)}) / (${
-                sumText(shares.map(brief))})`, `= ${brief(shares[c.j])} / ${brief(sum)}`],
+            numbers: [`= exp(${score} − ${paren(base)}) / (${sumText(shares.map(brief))})`,
+                `= ${brief(shares[c.j])} / ${brief(sum)}`],
             inputs, again: shares[c.j] === 0 ? 0 : f32(shares[c.j] / sum) };
     },
 
@@ -184,11 +191,11 @@ const EXPLAIN = {
         if (c.trace.tiles(c.moment.pass, c.batch, c.head).length)
             return explainDivide(c);
         if (!c.has("weights"))
-            return given("O = softmax(scale · Q Kᵀ) V, in one go: this device keeps no step between.");
+            return given("O = softmax(scale · Q Kᵀ) V; no step between is in this trace.");
         const p = c.get("weights"), v = c.get("v"), rule = c.trace.rule(c.batch, c.head);
         const terms = [], read = [], lse = c.has("lse");
         if (lse && at(lse, c.i, 0) === -Infinity)
-            return { rule: "0: a dead row, which may look at nothing", numbers: [], inputs: [], again: 0 };
+            return dead();
         let sum = 0;
         for (let j = 0; j < p.m; j++)
             if (!rule || rule.sees(p.first + c.i, j)) { // a hidden key's V is never read
@@ -205,13 +212,12 @@ const EXPLAIN = {
         const tiled = c.trace.tiles(c.moment.pass, c.batch, c.head).length, from = softmaxInput(c);
         if (!tiled && !from)
             return given("L = m + log Σ exp(S − m): the log-sum-exp of the row's scores.");
-        const row = tiled ? null : softmaxRow(rowOf(c.get(from), c.i)), ended = tiled && c.get("ended");
-        const max = tiled ? at(ended, c.i, 0) : row.max, sum = tiled ? at(ended, c.i, 1) : row.sum;
+        const ended = tiled && { max: at(c.get("ended"), c.i, 0), sum: at(c.get("ended"), c.i, 1) };
+        const { max, sum } = ended || softmaxRow(rowOf(c.get(from), c.i));
         const base = max === -Infinity ? 0 : max;
         return { rule: tiled ? "L[i] = m + log(l)" : "L[i] = m + log Σ exp(S[i,j] − m)",
             numbers: [`= ${brief(base)} + log(${brief(sum)})`],
-            inputs: tiled ? [{ panel: "ended", cells: rowCells(c.i, 2) }]
-                : [{ panel: from, cells: rowCells(c.i, c.get(from).m) }],
+            inputs: [rowOfPanel(c, tiled ? "ended" : from, c.i)],
             again: f32(base + f32(Math.log(sum))) };
     },
 
@@ -219,7 +225,7 @@ const EXPLAIN = {
         const out = c.get("output"), x = c.get("q");
         return { rule: "O[i,d] − the input's", again: f32(at(out, c.i, c.j) - at(x, c.i, c.j)),
             numbers: [`= ${brief(at(out, c.i, c.j))} − ${paren(at(x, c.i, c.j))}`],
-            inputs: [{ panel: "output", cells: [[c.i, c.j]] }, { panel: "q", cells: [[c.i, c.j]] }] };
+            inputs: [cellOf("output", c.i, c.j), cellOf("q", c.i, c.j)] };
     },
 
     concat(c) {
@@ -227,29 +233,30 @@ const EXPLAIN = {
         const width = out ? out.m : c.matrix.m, h = Math.floor(c.j / width), d = c.j % width;
         const from = c.trace.step(c.moment.pass, c.batch, h, "output");
         return { rule: `head ${h}'s output, feature ${d}`, numbers: [],
-            inputs: h === c.head ? [{ panel: "output", cells: [[c.i, d]] }] : [],
+            inputs: h === c.head ? [cellOf("output", c.i, d)] : [],
             again: from ? at(from, c.i, d) : undefined };
     },
 
     result: (c) => given("result = concat W_Oᵀ: the token's row of all heads, through W_O.",
-        [{ panel: "concat", cells: rowCells(c.i, c.get("concat").m) }]),
+        [rowOfPanel(c, "concat", c.i)]),
 
     plane(c) {
         const status = c.matrix.status[c.i * c.matrix.m + c.j], q = c.get("q"), k = c.get("k");
         if (status !== NOW)
             return given(["Later: this tile's turn has not come.", "",
-                "Gone: the next tile took its place. Only the state and the accumulator remember it.",
+                "Gone: the next tile took its place. Only state and accumulator remember it.",
                 "Skipped: the mask hides the whole tile, so nobody computes it."][status]);
         const rule = c.trace.rule(c.batch, c.head), row = q.first + c.i;
-        const inputs = [{ panel: "q", cells: rowCells(c.i, q.m) }, { panel: "k", cells: rowCells(c.j, k.m) }];
+        const inputs = [rowOfPanel(c, "q", c.i), rowOfPanel(c, "k", c.j)];
         if (!rule)
-            return given("The trace keeps no scores of a tile, and does not say what is hidden.", inputs);
+            return given("The trace keeps no scores of a tile, nor says what is hidden.", inputs);
         if (!rule.sees(row, c.j))
-            return given(`−∞: the mask (${c.trace.run.mask}) hides this key. Its exp is exactly 0.`);
+            return given(`−∞: the mask (${c.trace.run.mask}) hides this key; its exp is 0.`);
         const terms = rowCells(c.i, q.m).map(([, d]) => product(at(q, c.i, d), at(k, c.j, d)));
         const bias = rule.bias(row, c.j);
         return { rule: `S[i,j] = scale · Σ Q[i,d] K[j,d]${bias ? " + bias[i,j]" : ""}`, inputs,
-            numbers: [`= ${exact(c.trace.scale())} · (${sumText(terms)})${bias ? ` + ${paren(bias)}` : ""}`,
+            numbers: [`= ${exact(c.trace.scale())} · (${sumText(terms)})` +
+                (bias ? ` + ${paren(bias)}` : ""),
                 "The trace keeps no scores of a tile: this one is computed here."] };
     },
 
@@ -260,14 +267,16 @@ const EXPLAIN = {
 };
 
 function endedText(c) {
-    return cutsOf(c.trace).length ? "The parts that --cut made, merged: each shrinks to the larger maximum, " +
-        "then they add up. Computed here; the trace keeps the parts."
-        : "As the last tile that this query met left it.";
+    if (!cutsOf(c.trace).length)
+        return "As the last tile that this query met left it.";
+    return "The parts that --cut made, merged: each shrinks to the larger maximum, then they add " +
+        "up. Computed here; the trace keeps the parts.";
 }
 
 function explainDivide(c) {
-    const sum = at(c.get("ended"), c.i, 1), acc = at(c.get("ended_acc"), c.i, c.j), dead = sum === 0;
-    return { rule: "O[i,d] = acc / l", numbers: [dead ? "l = 0: a dead row, whose output is exactly 0"
-        : `= ${brief(acc)} / ${brief(sum)}`], again: dead ? 0 : f32(acc / sum),
-        inputs: [{ panel: "ended", cells: [[c.i, 1]] }, { panel: "ended_acc", cells: [[c.i, c.j]] }] };
+    const sum = at(c.get("ended"), c.i, 1), acc = at(c.get("ended_acc"), c.i, c.j);
+    if (sum === 0)
+        return dead([cellOf("ended", c.i, 1)]);
+    return { rule: "O[i,d] = acc / l", numbers: [`= ${brief(acc)} / ${brief(sum)}`],
+        inputs: [cellOf("ended", c.i, 1), cellOf("ended_acc", c.i, c.j)], again: f32(acc / sum) };
 }

@@ -11,12 +11,14 @@ const FONT = "system-ui, sans-serif", MONO = "ui-monospace, monospace";
 // 256 colours along a list of some: by index, so that a million cells cost no arithmetic.
 function scaleOf(colours) {
     return Array.from({ length: 256 }, (_, n) => {
-        const place = n / 255 * (colours.length - 1), low = Math.min(Math.floor(place), colours.length - 2);
-        return colours[low].map((c, i) => Math.round(c + (colours[low + 1][i] - c) * (place - low)));
+        const place = n / 255 * (colours.length - 1);
+        const low = Math.min(Math.floor(place), colours.length - 2), high = colours[low + 1];
+        return colours[low].map((c, i) => Math.round(c + (high[i] - c) * (place - low)));
     });
 }
 
-const SCALES = { weights: scaleOf(VIRIDIS), signed: scaleOf(SIGNED), difference: scaleOf(DIFFERENT) };
+const SCALES = { weights: scaleOf(VIRIDIS), signed: scaleOf(SIGNED),
+    difference: scaleOf(DIFFERENT) };
 
 // The colour at t in [0, 1].
 function shade(scale, t) { return scale[Math.round(255 * Math.min(1, Math.max(0, t)))]; }
@@ -38,7 +40,7 @@ function sizeOf(matrix) {
 // How cells look: { fill(i, j), text(i, j) }. fill null: nothing is there.
 function looks(matrix, kind) {
     const most = sizeOf(matrix) || 1, { m, data, there, status } = matrix;
-    const hidden = (i, j) => data[i * m + j] === -Infinity || Boolean(matrix.hidden && matrix.hidden(i, j));
+    const hidden = (i, j) => data[i * m + j] === -Infinity || Boolean(matrix.hidden?.(i, j));
     const absent = (n) => there && !there[n];
     return {
         fill(i, j) {
@@ -51,7 +53,9 @@ function looks(matrix, kind) {
                 return NOT_A_NUMBER;
             if (hidden(i, j))
                 return HIDDEN;
-            return kind === "plain" ? PLAIN : shade(SCALES[kind], kind === "weights" ? x : x / most / 2 + 0.5);
+            if (kind === "plain")
+                return PLAIN;
+            return shade(SCALES[kind], kind === "weights" ? x : x / most / 2 + 0.5);
         },
         text(i, j) {
             const n = i * m + j, x = data[n];
@@ -66,16 +70,24 @@ function looks(matrix, kind) {
     };
 }
 
+// Without numbers: up to so many columns, squares of so many pixels.
+const SQUARES = [[24, 18], [40, 14], [160, 7], [400, 3], [Infinity, 2]];
+
+function widestOf(pen, font, texts) {
+    pen.font = `12px ${font}`;
+    return texts.reduce((widest, text) => Math.max(widest, pen.measureText(text).width), 0);
+}
+
 // The sizes of a matrix on the page, in pixels: with numbers in the cells, or as small squares.
 function layout(matrix, pen, numbers, widest) {
-    const square = matrix.m <= 24 ? 18 : matrix.m <= 40 ? 14 : matrix.m <= 160 ? 7 : matrix.m <= 400 ? 3 : 2;
+    const square = SQUARES.find(([columns]) => matrix.m <= columns)[1];
     const cell = numbers ? { w: Math.max(40, widest + 7), h: 25 } : { w: square, h: square };
-    pen.font = `12px ${FONT}`;
-    const names = numbers || square >= 14;
-    const left = names ? Math.min(96, Math.max(...matrix.rows.map((r) => pen.measureText(r).width), 0) + 10) : 30;
-    const top = numbers ? 20 : names ? Math.min(80, Math.max(...matrix.columns.map((c) => pen.measureText(c).width), 0) + 8) : 20;
+    const names = numbers || square >= 14, { rows, columns } = matrix;
+    const left = names ? Math.min(96, widestOf(pen, FONT, rows) + 10) : 30;
+    const top = names && !numbers ? Math.min(80, widestOf(pen, FONT, columns) + 8) : 20;
     // Browsers draw no canvas of more than some 16,000 pixels a side.
-    const shown = { n: Math.min(matrix.n, Math.floor(12000 / cell.h)), m: Math.min(matrix.m, Math.floor(12000 / cell.w)) };
+    const shown = { n: Math.min(matrix.n, Math.floor(12000 / cell.h)),
+        m: Math.min(matrix.m, Math.floor(12000 / cell.w)) };
     return { numbers, names, cell, left, top, shown };
 }
 
@@ -103,6 +115,8 @@ function runsOf(cells) {
     }
     return runs;
 }
+
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 class MatrixView {
     // told: { point(i, j), leave(), lock(i, j) }
@@ -137,11 +151,12 @@ class MatrixView {
                 told.lock(...found);
         });
         this.canvas.addEventListener("keydown", (event) => {
-            const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+            const step = ARROWS[event.key];
             if (!step || event.ctrlKey || event.altKey || event.metaKey)
                 return;
             const [i, j] = this.cursor || [-step[0], -step[1]], { n, m } = this.matrix;
-            told.lock(Math.min(n - 1, Math.max(0, i + step[0])), Math.min(m - 1, Math.max(0, j + step[1])), true);
+            const within = (x, size) => Math.min(size - 1, Math.max(0, x));
+            told.lock(within(i + step[0], n), within(j + step[1], m), true);
             this.frames.lastElementChild?.scrollIntoView({ block: "nearest", inline: "nearest" });
             event.preventDefault();
             event.stopPropagation();
@@ -161,9 +176,9 @@ class MatrixView {
         return [left + (j + 0.5) * cell.w, top + (i + 0.5) * cell.h];
     }
 
-    // title: above it. kind: "weights", "signed", "difference", "plain". lit: cells that go into the
-    // one that is looked at; cursor: that one. fresh: this matrix is what the moment adds. small: as
-    // squares without numbers, so that much fits on the page.
+    // title: above it. kind: "weights", "signed", "difference", "plain". lit: cells that go into
+    // the one that is looked at; cursor: that one. fresh: this matrix is what the moment adds.
+    // small: as squares without numbers, so that much fits on the page.
     draw(matrix, { title, kind, lit = [], cursor = null, fresh = false, small = false }) {
         this.matrix = matrix;
         this.cursor = cursor;
@@ -207,14 +222,10 @@ class MatrixView {
 
     measure(pen, matrix, look, small) {
         const numbers = !small && matrix.m <= 12 && matrix.n <= 48;
-        let widest = 0;
-        pen.font = `12px ${MONO}`;
-        for (let n = 0; numbers && n < matrix.n * matrix.m; n++)
-            widest = Math.max(widest, pen.measureText(look.text(Math.floor(n / matrix.m), n % matrix.m)).width);
-        pen.font = `12px ${FONT}`;
-        for (let j = 0; numbers && j < matrix.m; j++)
-            widest = Math.max(widest, Math.min(56, pen.measureText(matrix.columns[j]).width));
-        this.at = layout(matrix, pen, numbers, widest);
+        const texts = Array.from({ length: numbers ? matrix.n * matrix.m : 0 },
+            (_, n) => look.text(Math.floor(n / matrix.m), n % matrix.m));
+        const names = Math.min(56, widestOf(pen, FONT, numbers ? matrix.columns : []));
+        this.at = layout(matrix, pen, numbers, Math.max(widestOf(pen, MONO, texts), names));
     }
 
     // What does not fit is said.
@@ -315,13 +326,15 @@ class MatrixView {
     }
 
     paintNames(pen, colour) {
-        const { left, top, cell, names, numbers, shown } = this.at, every = names ? 1 : cell.w > 5 ? 10 : 50;
+        const { left, top, cell, names, numbers, shown } = this.at;
+        const every = names ? 1 : cell.w > 5 ? 10 : 50;
+        const rowName = (i) => names ? fitted(pen, this.matrix.rows[i], left - 8) : i;
         pen.font = `12px ${FONT}`;
         pen.fillStyle = colour;
         pen.textBaseline = "middle";
         pen.textAlign = "right";
         for (let i = 0; i < shown.n; i += every)
-            pen.fillText(names ? fitted(pen, this.matrix.rows[i], left - 8) : i, left - 6, top + (i + 0.5) * cell.h);
+            pen.fillText(rowName(i), left - 6, top + (i + 0.5) * cell.h);
         pen.textAlign = numbers || !names ? "center" : "left";
         for (let j = 0; j < shown.m; j += every) {
             const x = left + (j + 0.5) * cell.w, name = this.matrix.columns[j];
@@ -336,4 +349,24 @@ class MatrixView {
             pen.restore();
         }
     }
+}
+
+// A matrix too small to read: its pattern.
+function thumbnail(matrix) {
+    const canvas = element("canvas", "thumb");
+    const pen = canvas.getContext("2d", { willReadFrequently: true });
+    const look = looks(matrix, matrix.name === "weights" ? "weights" : "signed");
+    const size = Math.max(1, Math.floor(64 / Math.max(matrix.n, matrix.m)));
+    const n = Math.min(64, matrix.n), m = Math.min(64, matrix.m); // of long ones: their beginning
+    canvas.width = size * m;
+    canvas.height = size * n;
+    for (let i = 0; i < n; i++)
+        for (let j = 0; j < m; j++) {
+            const fill = look.fill(i, j);
+            if (fill) {
+                pen.fillStyle = css(fill);
+                pen.fillRect(j * size, i * size, size, size);
+            }
+        }
+    return canvas;
 }

@@ -22,7 +22,8 @@ function brief(x) {
     const size = Math.abs(x);
     if (size >= 1e6 || (size > 0 && size < 5e-5))
         return minus(x.toExponential(0));
-    return minus(x.toFixed(size >= 1e4 ? 0 : size >= 1e3 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4));
+    const whole = size < 10 ? 1 : size < 100 ? 2 : size < 1e3 ? 3 : size < 1e4 ? 4 : 5; // digits
+    return minus(x.toFixed(5 - whole));
 }
 
 function minus(text) { return text.replace(/-/g, "−"); }
@@ -59,7 +60,9 @@ function distance(a, b) {
     const apart = ulps(a, b);
     if (apart === 0)
         return "the same bits";
-    return apart === null ? "not the same" : apart > MANY ? `${brief(Math.abs(b - a))} away` : `${ulpsText(apart)} away`;
+    if (apart === null)
+        return "not the same";
+    return `${apart > MANY ? brief(Math.abs(b - a)) : ulpsText(apart)} away`;
 }
 
 // Bytes as readers say them; up to 9999 to the byte.
@@ -70,10 +73,10 @@ function bytes(n) {
     return `${n} B`;
 }
 
-// A token's name within a sentence: not longer than one; and what is written from right to left stays
-// within itself, or the brackets and commas around it would change places.
+// A token's name within a sentence: not longer than one; and what is written from right to left
+// stays within itself, or the brackets and commas around it would change places.
 function named(text) {
-    const signs = [...String(text)], short = signs.length > 24 ? `${signs.slice(0, 23).join("")}…` : String(text);
+    const signs = [...text], short = signs.length > 24 ? `${signs.slice(0, 23).join("")}…` : text;
     return /[\u0590-\u08ff\ufb1d-\ufefc]/.test(short) ? `\u2068${short}\u2069` : short;
 }
 

@@ -74,7 +74,8 @@ class Trace {
         this.steps = raw.steps;
         this.byName = new Map(raw.steps.map((step) => [step.step, step]));
         this.made = new Map(); // what was asked for once
-        const most = (key, of) => raw.steps.reduce((m, s) => of(s) ? Math.max(m, s[key] + 1) : m, 0);
+        const most = (key, of) =>
+            raw.steps.reduce((m, s) => of(s) ? Math.max(m, s[key] + 1) : m, 0);
         this.passes = most("pass", () => true);
         this.B = most("batch", () => true);
         this.H = most("head", (s) => s.name === "q") || most("head", () => true);
@@ -137,7 +138,8 @@ class Trace {
     }
 
     stepsUpTo(last, batch, head, name) {
-        return Array.from({ length: last + 1 }, (_, p) => this.step(p, batch, head, name)).filter(Boolean);
+        return Array.from({ length: last + 1 }, (_, p) => this.step(p, batch, head, name))
+            .filter(Boolean);
     }
 
     // All keys, or values, that queries of this pass may look at: the past, then each pass's own.
@@ -179,11 +181,20 @@ class Trace {
         return this.once(`p${pass}.b${batch}.h${head} tiles`, () => {
             const start = `p${pass}.b${batch}.h${head}.q`, found = [];
             for (const { step, name } of this.steps) {
-                const match = step.startsWith(start) && name.match(/^q(\d+)\.k(\d+)\.state$/);
+                const match = step.startsWith(start) && name.match(/^(q(\d+)\.k(\d+))\.state$/);
                 if (match)
-                    found.push({ i: Number(match[1]), j: Number(match[2]), name: name.slice(0, -6) });
+                    found.push({ i: Number(match[2]), j: Number(match[3]), name: match[1] });
             }
             return found;
         });
     }
+}
+
+// Two runs of the same flags, made by different code, say by which name theirs differs.
+function nameApart(traces, words) {
+    const names = traces.map((trace) => trace.name);
+    traces.forEach((trace, i) => {
+        if (names.indexOf(names[i]) !== i || names.lastIndexOf(names[i]) !== i)
+            trace.name += ` · ${words[i]}`;
+    });
 }
