@@ -114,8 +114,8 @@ else
     for dir in "$@"; do
         [ -f "$dir/trace.jsonl" ] && [ -r "$dir/trace.jsonl" ] ||
             fail 3 "$dir: expected a folder that --trace wrote, with a trace.jsonl"
-        [ -s "$dir/trace.jsonl" ] || fail 3 "$dir: its trace.jsonl is empty"
-        bad=$(awk '!/^\{"step":".*\]\}$/ { print FNR; exit }' "$dir/trace.jsonl")
+        [ -s "$dir/trace.jsonl" ] || fail 3 "$dir: its trace.jsonl is empty; a batch of none has no steps"
+        bad=$(grep -vnE '^\{"step":".*\]\}$' "$dir/trace.jsonl" | sed 's/:.*//; q') # lines may be long
         [ -z "$bad" ] || fail 3 "$dir: trace.jsonl: line $bad breaks off; expected a step, whole"
         case $dir in /*) ;; *) dir=$from/$dir ;; esac
         set -- "$@" "$dir"
@@ -138,11 +138,13 @@ fi
     for script in $SCRIPTS; do cat "$here/$script.js"; done
     echo '})();'
 } > "$new.js"
-awk -v css="$here/viewer.css" -v js="$new.js" '
-    function all(file,   line) { while ((getline line < file) > 0) print line }
-    $0 == "<!--style-->" { print "<style>"; all(css); print "</style>"; next }
-    $0 == "<!--scripts-->" { print "<script>"; all(js); print "</script>"; next }
-    { print }' "$here/page.html" > "$new.html"
+while IFS= read -r line; do
+    case $line in
+    '<!--style-->') echo '<style>' && cat "$here/viewer.css" && echo '</style>' ;;
+    '<!--scripts-->') echo '<script>' && cat "$new.js" && echo '</script>' ;;
+    *) printf '%s\n' "$line" ;;
+    esac
+done < "$here/page.html" > "$new.html"
 cp "$here/viewer.css" "$new.css"
 mv "$new.css" "$out/viewer.css" && mv "$new.js" "$out/viewer.js" && mv "$new.html" "$out/index.html" ||
     fail 6 "$out: cannot be written"
