@@ -453,14 +453,20 @@ def still(page):
         return `${name} ${x},${y + scrollY}`; });"""
     for width in (390, 820, 1280):
         page.open(width=width)
-        page.go(page.trace("04_gqa"), 4)
+        page.go(page.trace("04_gqa"), 5)
+        page.run("viewer.lock('output', 4, 1)")
+        tall = page.run("return document.querySelector('.cell h3').clientHeight")
+        check(f"{width} pixels: a held cell's name stands in one line", 0 < tall < 40, tall)
+        page.run("viewer.set({ cell: null, locked: false })")
         before = page.run(where)
         page.run("viewer.point('output', 0, 0)")
         pointed = page.run(where)
-        page.run("viewer.leave(); viewer.set({ head: 1 })")
+        page.run("viewer.lock('output', 0, 0)")
+        held = page.run(where)
+        page.run("viewer.set({ cell: null, locked: false, head: 1 })")
         chosen = page.run(where)
-        same = before == pointed == chosen
-        check(f"{width} pixels: pointing and choosing move nothing", same, [before, pointed, chosen])
+        check(f"{width} pixels: pointing, holding and choosing move nothing",
+              before == pointed == held == chosen, [before, pointed, held, chosen])
         tops = set()
         for step in range(page.run("return viewer.moments.length")):
             page.go(page.trace("04_gqa"), step)

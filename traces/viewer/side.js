@@ -13,18 +13,17 @@ function element(tag, className = "", text = "") {
     return made;
 }
 
-// P[apple, orange] row 1, column 4
+// P[apple, orange]
 function cellTitle(matrix, { panel, i, j }) {
     const column = matrix.m > 1 || panel === "state" ? `, ${named(matrix.columns[j])}` : "";
-    const title = element("h3", "", `${PANELS[panel][2]}[${named(matrix.rows[i])}${column}]`);
-    title.append(element("span", "shape", `row ${i}, column ${j}`));
-    return title;
+    return element("h3", "", `${PANELS[panel][2]}[${named(matrix.rows[i])}${column}]`);
 }
 
 // A cell's number, its formula, and the formula computed once more.
 function cellLines(matrix, { i, j }, told) {
     const value = at(matrix, i, j), gone = matrix.status && matrix.status[i * matrix.m + j] !== NOW;
-    const lines = [element("p", "value", gone ? "no number" : `${exact(value)}   ${bits(value)}`),
+    const lines = [element("p", "shape", `row ${i}, column ${j}`),
+        element("p", "value", gone ? "no number" : `${exact(value)}   ${bits(value)}`),
         element("p", "rule", told.rule),
         ...told.numbers.map((line) => element("p", "numbers", line))];
     if (told.again !== undefined)
