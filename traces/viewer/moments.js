@@ -96,8 +96,8 @@ function addTiles(trace, pass, batch, head, shown, moments) {
         const to = tileEnd(trace, { pass }, batch, head, tile);
         const last = tile.i + rows - 1;
         const text = `Queries ${tile.i} to ${last} meet keys ${tile.j} to ${to - 1}. ` +
-            "The maximum m rises or stays; sum l and accumulator shrink by the rescale, then grow " +
-            "by what the tile adds. No other scores exist.";
+            "The maximum m rises or stays; sum l and accumulator shrink by the rescale, then " +
+            "grow by what the tile adds. No other scores exist.";
         moments.push({ pass, name: "tile", tile, title: `tile q${tile.i} × k${tile.j}`, text,
             now, panels: [...shown, ...now],
             counted: countedAt(trace, pass, batch, head, [tile.name + ".acc"]) });
